@@ -1,0 +1,160 @@
+"""What the queue tells about itself: a task, its attempts, a worker, the counts. Plain values, read from Redis."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from _yadtq.states import FINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a task failed: the exception's type and message, and the end of its traceback ('' where there is none)."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One start of a task. Instants are seconds since 1970 by Redis' clock; 0.0: not yet.
+
+    outcome: '' running · success · failed · retry (raised, tried again) · crash (its process died) ·
+    reclaim (its worker's lease lapsed) · release (given back by a worker that stopped) · refused (came too late).
+    reason: for a person; '' for success.
+    """
+
+    number: int
+    worker_id: str
+    started_at: float
+    finished_at: float
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as Redis has it. `args`, `kwargs` and `result` are JSON values; numbers with a point are Decimal.
+
+    status: queued · processing · success · failed · rejected. attempt: starts so far. failures: those that raised.
+    crashes: those whose process or worker died. Instants are seconds since 1970 by Redis' clock; 0.0: not yet.
+    history: earlier attempts, oldest first, at most 20; `attempts` adds the latest one.
+    message: the bytes of a rejected message (at most 100,000 of them), else b''.
+    """
+
+    id: str
+    status: str
+    task: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    result: Any = None
+    error: Failure | None = None
+    attempt: int = 0
+    failures: int = 0
+    crashes: int = 0
+    worker_id: str = ""
+    submitted_by: str = ""
+    submitted_at: float = 0.0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    retry_at: float = 0.0
+    history: tuple[Attempt, ...] = ()
+    message: bytes = b""
+
+    @property
+    def ended(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """All known attempts, oldest first, the latest one included."""
+        if not self.attempt or any(a.number == self.attempt and a.outcome != "refused" for a in self.history):
+            return self.history
+        reason = str(self.error) if self.error else ""
+        outcome = self.status if self.ended else ""
+        latest = Attempt(self.attempt, self.worker_id, self.started_at, self.finished_at, outcome, reason)
+        return (*self.history, latest)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a task. kind: positional · variadic · keyword. annotation: '' where there is none."""
+
+    name: str
+    kind: str
+    required: bool
+    annotation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a worker says of a task that it runs: its name, parameters and the first line of its docstring."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker as it last reported. id: its incarnation, worker_id + '~' + 8 random characters.
+
+    state: online · draining · offline. last_seen, started_at: seconds since 1970. slots: tasks it runs at once;
+    busy: how many of them are running now. tasks_executed: tasks that it has ended since its start.
+    """
+
+    id: str
+    worker_id: str
+    state: str
+    last_seen: float
+    started_at: float
+    host: str
+    process: int
+    slots: int
+    busy: int
+    tasks_executed: int
+    tasks: tuple[Signature, ...] = ()
+    running: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The queue at one instant. counts: stored status → tasks. unread: messages that Kafka holds and nobody has read
+    (None: Kafka does not answer). outbox: events that wait for Kafka. epoch: resets so far."""
+
+    counts: dict[str, int]
+    workers: int
+    slots: int
+    busy: int
+    ready: int
+    delayed: int
+    unread: int | None
+    outbox: int
+    epoch: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the servers answer: '' when they do, else one line that says what is wrong."""
+
+    kafka: str = ""
+    redis: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One task to submit: its name, arguments, and (optionally) an id and limits of its own.
+
+    max_retries: None, the worker's setting. time_limit: seconds; None, the task's or the worker's; 0, none.
+    """
+
+    task: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    task_id: str = ""
+    max_retries: int | None = None
+    time_limit: float | None = None

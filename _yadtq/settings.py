@@ -1,0 +1,251 @@
+"""Every setting, in one table. Only this file reads the environment.
+
+`--help` of every program, docs/settings.md and the errors come from `SETTINGS`.
+"""
+
+import argparse
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from _yadtq.errors import SettingError
+
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
+
+
+def text(value: str) -> str:
+    return value
+
+
+def flag(value: str) -> bool:
+    word = value.strip().lower()
+    if word in TRUE_WORDS | FALSE_WORDS:
+        return word in TRUE_WORDS
+    raise ValueError("expected yes or no")
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        number = int(value)
+        if not low <= number <= high:
+            raise ValueError(f"expected a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        number = float(value)
+        if not low <= number <= high:
+            raise ValueError(f"expected seconds from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        for word in words:
+            if value.lower() == word.lower():
+                return word
+        raise ValueError(f"expected one of {', '.join(words)}")
+
+    return parse
+
+
+def namespace(value: str) -> str:
+    if not value or len(value) > 60 or not all(c.isascii() and (c.isalnum() or c in "_.-") for c in value):
+        raise ValueError("expected 1 to 60 letters, digits, '_', '.' or '-'")
+    return value
+
+
+def identifier(value: str) -> str:
+    if not value.isprintable() or " " in value or "~" in value or not 1 <= len(value.encode()) <= 100:
+        raise ValueError("expected 1 to 100 bytes of printable text without spaces and '~'")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table.
+
+    name: field of `Settings` and, with dashes, the flag. variables: environment, the first one set wins.
+    default: as it would be written in the environment. unit: '' where the value has none.
+    """
+
+    name: str
+    variables: tuple[str, ...]
+    parse: Callable[[str], Any]
+    default: str
+    unit: str
+    help: str
+    secret: bool = False
+
+
+HOUR, DAY = 3600, 86400
+PORT = whole(1, 65535)
+
+# fmt: off
+SETTINGS: tuple[Setting, ...] = (
+    Setting("kafka_broker", ("KAFKA_BROKER",), text, "localhost:9092", "", "Kafka brokers, host:port, comma-separated"),
+    Setting("redis_host", ("REDIS_HOST",), text, "localhost", "", "Redis host"),
+    Setting("redis_port", ("REDIS_PORT",), PORT, "6379", "", "Redis port"),
+    Setting("redis_db", ("REDIS_DB",), whole(0, 1000), "0", "", "Redis database number"),
+    Setting("redis_username", ("REDIS_USERNAME",), text, "", "", "Redis ACL user"),
+    Setting("redis_password", ("REDIS_PASSWORD",), text, "", "", "Redis password", secret=True),
+    Setting("redis_tls", ("REDIS_TLS",), flag, "no", "", "speak TLS with Redis"),
+    Setting("redis_ca_file", ("REDIS_CA_FILE",), text, "", "", "CA certificates that Redis is checked against (PEM)"),
+    Setting("kafka_security_protocol", ("KAFKA_SECURITY_PROTOCOL",),
+            one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), "PLAINTEXT", "", "how to speak with Kafka"),
+    Setting("kafka_sasl_mechanism", ("KAFKA_SASL_MECHANISM",),
+            one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), "PLAIN", "", "how to log in at Kafka"),
+    Setting("kafka_username", ("KAFKA_USERNAME",), text, "", "", "Kafka user"),
+    Setting("kafka_password", ("KAFKA_PASSWORD",), text, "", "", "Kafka password", secret=True),
+    Setting("kafka_ca_file", ("KAFKA_CA_FILE",), text, "", "", "CA certificates that Kafka is checked against (PEM)"),
+    Setting("namespace", ("YADTQ_NAMESPACE",), namespace, "yadtq", "",
+            "name of the queue: prefix of its topics and keys; another one is another queue"),
+    Setting("partitions", ("KAFKA_PARTITIONS",), whole(1, 1000), "12", "",
+            "partitions of the task topic, when it is created"),
+    Setting("replication", ("KAFKA_REPLICATION",), whole(1, 10), "1", "",
+            "copies that Kafka keeps of each topic, when it is created"),
+    Setting("worker_id", ("WORKER_ID",), identifier, "", "", "name of this worker; empty: host and process number"),
+    Setting("worker_timeout", ("WORKER_TIMEOUT", "CLAIM_STALE_SECONDS"), seconds(2, HOUR), "30", "s",
+            "a worker that was not heard of for so long is offline, and its tasks start again elsewhere"),
+    Setting("concurrency", ("WORKER_CONCURRENCY",), whole(1, 256), "3", "tasks", "tasks that one worker runs at once"),
+    Setting("drain_seconds", ("DRAIN_SECONDS",), seconds(0, DAY), "25", "s",
+            "time that running tasks have to end after SIGTERM"),
+    Setting("tasks", ("YADTQ_TASKS",), text, "tasks", "", "modules with tasks, comma-separated"),
+    Setting("task_max_retries", ("TASK_MAX_RETRIES",), whole(0, 1000), "3", "", "retries of a task that raised"),
+    Setting("task_max_crashes", ("TASK_MAX_CRASHES",), whole(1, 1000), "3", "",
+            "crashes of its process or worker after which a task is failed"),
+    Setting("task_time_limit", ("TASK_TIME_LIMIT",), seconds(0, 30 * DAY), "3600", "s",
+            "time limit of a task that has none of its own; 0: none"),
+    Setting("retry_delay", ("TASK_RETRY_DELAY",), seconds(0, HOUR), "1", "s",
+            "wait before the first retry; doubled each time, up to 60 times, half of it at random"),
+    Setting("result_ttl", ("RESULT_TTL",), seconds(1, 3650 * DAY), str(7 * DAY), "s",
+            "how long an ended task and its result are kept"),
+    Setting("ready_tasks", ("READY_TASKS",), whole(1, 1_000_000), "10000", "tasks",
+            "tasks read ahead from Kafka; more stay there"),
+    Setting("ready_bytes", ("READY_BYTES",), whole(1, 1 << 40), str(64 << 20), "bytes", "bytes read ahead from Kafka"),
+    Setting("outbox_entries", ("OUTBOX_ENTRIES",), whole(1, 10_000_000), "100000", "entries",
+            "events that wait in Redis for Kafka; at the bound submissions are refused"),
+    Setting("encryption_key", ("ENCRYPTION_KEY",), text, "", "",
+            "key of the tasks encrypt and decrypt: 32 bytes in URL-safe base64 (Fernet)", secret=True),
+    Setting("log_level", ("LOG_LEVEL",), one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "", "least level logged"),
+)
+# fmt: on
+TABLE = {setting.name: setting for setting in SETTINGS}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values, one field a row of `SETTINGS`. Made by `Settings.load`."""
+
+    kafka_broker: str
+    redis_host: str
+    redis_port: int
+    redis_db: int
+    redis_username: str
+    redis_password: str
+    redis_tls: bool
+    redis_ca_file: str
+    kafka_security_protocol: str
+    kafka_sasl_mechanism: str
+    kafka_username: str
+    kafka_password: str
+    kafka_ca_file: str
+    namespace: str
+    partitions: int
+    replication: int
+    worker_id: str
+    worker_timeout: float
+    concurrency: int
+    drain_seconds: float
+    tasks: str
+    task_max_retries: int
+    task_max_crashes: int
+    task_time_limit: float
+    retry_delay: float
+    result_ttl: float
+    ready_tasks: int
+    ready_bytes: int
+    outbox_entries: int
+    encryption_key: str
+    log_level: str
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None, **given: object) -> "Settings":
+        """Reads defaults, then the environment, then what is `given` (None: not given).
+
+        Raises SettingError, which names the variable or field, on a value that cannot be used or an unknown field.
+        """
+        unknown = given.keys() - TABLE.keys()
+        if unknown:
+            raise SettingError(f"no setting is named {', '.join(sorted(unknown))}; see docs/settings.md")
+        environment = os.environ if environment is None else environment
+        values = {setting.name: _value(setting, environment, given.get(setting.name)) for setting in SETTINGS}
+        values["worker_id"] = values["worker_id"] or f"{socket.gethostname()}-{os.getpid()}"
+        return cls(**values)
+
+    def environment(self) -> dict[str, str]:
+        """The settings as environment variables, for a process that this one starts."""
+        return {TABLE[field.name].variables[0]: _written(getattr(self, field.name)) for field in fields(self)}
+
+    def __repr__(self) -> str:
+        shown = (f"{s.name}={'***' if s.secret else repr(getattr(self, s.name))}" for s in SETTINGS)
+        return f"Settings({', '.join(shown)})"
+
+
+def add_flags(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Adds a flag for each named setting (all but secrets, when none is named) to an argument parser."""
+    for setting in SETTINGS:
+        if setting.secret or (names and setting.name not in names):
+            continue
+        default = f"default {setting.default}{' ' + setting.unit if setting.unit else ''}" if setting.default else ""
+        about = "; ".join(part for part in (setting.help, "/".join(setting.variables), default) if part)
+        parser.add_argument(f"--{setting.name.replace('_', '-')}", metavar=setting.unit or "X", help=about)
+
+
+def given_flags(arguments: argparse.Namespace) -> dict[str, object]:
+    """The settings among parsed arguments, as `Settings.load` takes them."""
+    return {name: value for name, value in vars(arguments).items() if name in TABLE and value is not None}
+
+
+def _value(setting: Setting, environment: Mapping[str, str], given: object) -> Any:
+    if given is not None:
+        return _parsed(setting, f"--{setting.name.replace('_', '-')}", _written(given))
+    for variable in setting.variables:
+        if environment.get(variable, "") != "":
+            return _parsed(setting, variable, environment[variable])
+        if setting.secret and environment.get(variable + "_FILE"):
+            return _parsed(setting, variable + "_FILE", _secret_file(variable, environment[variable + "_FILE"]))
+    return setting.parse(setting.default) if setting.default else (False if setting.parse is flag else "")
+
+
+def _parsed(setting: Setting, source: str, value: str) -> Any:
+    try:
+        return setting.parse(value)
+    except ValueError as error:
+        reason = str(error) if str(error).startswith("expected") else "expected a number"
+        shown = "the given value" if setting.secret else repr(value[:60])
+        raise SettingError(f"{source}: {shown} cannot be used: {reason} ({setting.help})") from None
+
+
+def _secret_file(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingError(f"{variable}_FILE: cannot read {path}: {error.strerror}") from None
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ",".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
