@@ -1,0 +1,145 @@
+"""A process that belongs to this run: started in a session of its own, with a log and a pid file, and stopped again.
+
+A pid file also holds the process' start time and the machine's boot: a process number that was given to another
+process since is never signalled.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TETHER = Path(__file__).with_name("tether.py")
+LOG_BYTES = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run. environment: on top of this process' own. tethered: it dies with the process that starts it."""
+
+    command: Sequence[str]
+    log: Path
+    pid_file: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
+    tethered: bool = True
+
+
+def spawn(program: Program) -> subprocess.Popen[bytes]:
+    """Starts it; output goes to its log (appended, the old one kept as `.1` when it is large).
+
+    No signal of the terminal reaches it. Tethered, it must be started by a thread that lives as long as it should.
+    """
+    for folder in {program.log.parent, *([program.pid_file.parent] if program.pid_file else [])}:
+        folder.mkdir(parents=True, exist_ok=True)
+    bound_log(program.log)
+    tether = [sys.executable, "-S", "-E", str(TETHER), str(os.getpid())] if program.tethered else []
+    with program.log.open("ab") as log:
+        process = subprocess.Popen(
+            [*tether, *program.command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=program.directory,
+            env={**os.environ, **program.environment},
+            start_new_session=True,
+        )
+    if program.pid_file:
+        write_pid_file(program.pid_file, process.pid)
+    return process
+
+
+def bound_log(log: Path) -> None:
+    """Moves the text of a log that has grown large to `<log>.1`. Safe while a process appends to it."""
+    if not log.exists() or log.stat().st_size < LOG_BYTES:
+        return
+    log.with_name(log.name + ".1").write_bytes(log.read_bytes())
+    os.truncate(log, 0)
+
+
+def stop(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Ends it by SIGTERM and, when it has not ended after `seconds`, its whole session by SIGKILL. True: by SIGTERM."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        _kill_group(process.pid)
+        process.wait()
+        return False
+    return True
+
+
+def write_pid_file(path: Path, pid: int) -> None:
+    """Notes which process this is, exactly."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps({"pid": pid, "started": start_time(pid), "boot": _boot()}), encoding="ascii")
+    new.replace(path)
+
+
+def running(path: Path) -> int | None:
+    """The number of the process that a pid file names, when exactly that one still lives."""
+    try:
+        noted = json.loads(path.read_text(encoding="ascii"))
+        pid = int(noted["pid"])
+        same = noted["boot"] == _boot() and noted["started"] is not None and noted["started"] == start_time(pid)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return pid if same else None
+
+
+def stop_noted(path: Path, seconds: float, on_wait: Callable[[int], None] = lambda pid: None) -> bool:
+    """Ends the process of a pid file, if it lives, as `stop` does, and removes the file. True: there was one.
+
+    on_wait: called with the process number before it waits.
+    """
+    pid = running(path)
+    if pid is not None:
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            pid = None
+        else:
+            with os.fdopen(handle, "rb", closefd=True):
+                # Only now, with the handle open, is it certain that the number is not given to another one.
+                if running(path) == pid:
+                    on_wait(pid)
+                    _end(handle, pid, seconds)
+    path.unlink(missing_ok=True)
+    return pid is not None
+
+
+def start_time(pid: int) -> int | None:
+    """When a process was started, in clock ticks since boot; None: there is none (or it has ended, unreaped)."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    values = text.rpartition(")")[2].split()
+    return None if values[0] in "ZX" else int(values[19])
+
+
+def _end(handle: int, pid: int, seconds: float) -> None:
+    signal.pidfd_send_signal(handle, signal.SIGTERM)
+    ended = select.poll()
+    ended.register(handle, select.POLLIN)
+    if not ended.poll(seconds * 1000):
+        _kill_group(pid)
+        ended.poll()
+
+
+def _kill_group(pid: int) -> None:
+    """SIGKILL to the session of a process that leads one; every process of `spawn` does."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it ended by itself just now
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
