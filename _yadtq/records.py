@@ -1,8 +1,11 @@
 """What the queue tells about itself: a task, its attempts, a worker, the counts. Plain values, read from Redis."""
 
+import base64
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from _yadtq.messages import decode, encode
 from _yadtq.states import FINAL
 
 
@@ -158,3 +161,84 @@ class Call:
     task_id: str = ""
     max_retries: int | None = None
     time_limit: float | None = None
+
+
+def task_of(task_id: str, record: dict[str, str]) -> Task:
+    """A task from the fields of its record, as Redis has them."""
+    return Task(
+        id=task_id,
+        status=record["status"],
+        task=record.get("task", ""),
+        args=_json(record.get("args"), []),
+        kwargs=_json(record.get("kwargs"), {}),
+        result=_json(record.get("result"), None),
+        error=_failure(record.get("error")),
+        attempt=int(record.get("attempt", 0)),
+        failures=int(record.get("failures", 0)),
+        crashes=int(record.get("crashes", 0)),
+        worker_id=record.get("worker_id", ""),
+        submitted_by=record.get("submitted_by", "").split("#")[0],
+        submitted_at=float(record.get("submitted_at", 0)),
+        started_at=float(record.get("started_at", 0)),
+        finished_at=float(record.get("finished_at", 0)),
+        retry_at=float(record.get("retry_at", 0)),
+        history=tuple(_attempt(entry) for entry in _json(record.get("history"), [])),
+        message=base64.b64decode(record.get("message", "")),
+    )
+
+
+def worker_of(incarnation: str, live: bool, fields: dict[str, str]) -> Worker:
+    """A worker from the fields of its record."""
+    about = _json(fields.get("about"), {})
+    running = fields.get("running", "").split("\n") if fields.get("running") else []
+    return Worker(
+        id=incarnation,
+        worker_id=incarnation.rpartition("~")[0] or incarnation,
+        state=fields.get("state", "online") if live else "offline",
+        last_seen=float(fields.get("last_seen", 0)),
+        started_at=float(fields.get("started_at", 0)),
+        host=str(about.get("host", "")),
+        process=int(about.get("process", 0)),
+        slots=int(fields.get("slots", 0)),
+        busy=len(running) if live else 0,
+        tasks_executed=int(fields.get("executed", 0)),
+        tasks=tuple(_signature(row) for row in about.get("tasks", [])),
+        running=tuple(line.rpartition("@")[0] for line in running) if live else (),
+    )
+
+
+def about_worker(host: str, process: int, tasks: Iterable[Signature]) -> str:
+    """What a worker says of itself once, as JSON."""
+    rows = [
+        {
+            "name": t.name,
+            "about": t.about,
+            "parameters": [[p.name, p.kind, p.required, p.annotation] for p in t.parameters],
+        }
+        for t in tasks
+    ]
+    return encode({"host": host, "process": process, "tasks": rows})
+
+
+def _json(text: str | None, absent: Any) -> Any:
+    return decode(text) if text else absent
+
+
+def _failure(text: str | None) -> Failure | None:
+    fields = _json(text, None)
+    return None if fields is None else Failure(fields["type"], fields["message"], fields.get("traceback", ""))
+
+
+def _attempt(entry: dict[str, Any]) -> Attempt:
+    return Attempt(
+        number=int(entry["n"]),
+        worker_id=str(entry.get("w", "")),
+        started_at=float(entry.get("s", 0)),
+        finished_at=float(entry.get("f", 0)),
+        outcome=str(entry["o"]),
+        reason=str(entry.get("r", "")),
+    )
+
+
+def _signature(row: dict[str, Any]) -> Signature:
+    return Signature(row["name"], tuple(Parameter(*p) for p in row["parameters"]), row["about"])

@@ -1,0 +1,133 @@
+"""What passes between a program and the queue: messages to and from Kafka, claims, outcomes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from _yadtq.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task that this worker owns. args, kwargs: JSON text. max_retries, time_limit: None, the worker's or the task's.
+
+    attempt: number of this start, from 1. failures: starts that raised. crashes: starts that died.
+    token: what fences its outcome: generation-seq of the take that gave it.
+    """
+
+    id: str
+    task: str
+    args: str
+    kwargs: str
+    attempt: int
+    failures: int
+    crashes: int
+    max_retries: int | None
+    time_limit: float | None
+    epoch: str
+    token: str
+
+    @property
+    def name(self) -> str:
+        """Names the claim within a worker, and in the `running` line of its heartbeat."""
+        return f"{self.id}@{self.token}"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What one poll has brought of one partition. first: `began` is where the partition's log begins.
+
+    placement: number of the placing that the reader was following. Without messages it asks whether the place is right.
+    """
+
+    partition: int
+    began: int
+    next: int
+    placement: int
+    messages: tuple[Message, ...] = ()
+    first: bool = False
+
+    def arguments(self) -> list[str | int]:
+        began = f"first:{self.began}" if self.first else self.began
+        flat: list[str | int] = [self.partition, began, self.next, len(self.messages)]
+        for message in self.messages:
+            flat.extend(message.arguments())
+        return flat
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish."""
+
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """These partitions are this worker's to read now; each waits to be placed."""
+
+    partitions: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfRange:
+    """The log of a partition does not reach `offset`: it was cut, deleted or made anew."""
+
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Whether Kafka answers the reader: '' or one line."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What take says of a read. word: admitted · seek (continue at `expected`; None: at the beginning) · full."""
+
+    partition: int
+    word: str
+    expected: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The reply of take. due_seconds: until the next delayed task may start. left: tasks still ready."""
+
+    epoch: str
+    due_seconds: float | None
+    left: int
+    answers: tuple[Answer, ...]
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a claim ended. kind: success · failed · retry · crash · release.
+
+    text: the result's or the failure's JSON, '' for crash and release. delay_seconds: for a retry.
+    began_at, ended_at: monotonic seconds of this machine; began_at None: its handler was never started.
+    """
+
+    claim: Claim
+    kind: str
+    ended_at: float
+    began_at: float | None = None
+    text: str = ""
+    reason: str = ""
+    delay_seconds: float = 0.0
+
+    def arguments(self, now: float) -> tuple[str | int, ...]:
+        began = "" if self.began_at is None else _ago(now, self.began_at)
+        return (
+            self.claim.id, self.claim.epoch, self.claim.token, self.kind, self.text, self.reason,
+            round(self.delay_seconds * 1000), began, _ago(now, self.ended_at),
+        )  # fmt: skip
+
+
+def _ago(now: float, instant: float) -> int:
+    return max(0, round((now - instant) * 1000))

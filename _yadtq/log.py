@@ -1,0 +1,79 @@
+"""The log: one line an event, with time, level, action and task id; lines are gathered and written together."""
+
+import sys
+import threading
+from datetime import UTC, datetime
+from typing import TextIO
+
+LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
+# What a person sees at a glance: → begins · ← ends well · ↻ starts again · ! went wrong.
+SIGNS = {
+    "take": "→",
+    "success": "←",
+    "retry": "↻",
+    "crash": "!",
+    "release": "↻",
+    "reclaim": "↻",
+    "failed": "!",
+    "refused": "!",
+}
+LINE_LIMIT = 2_000  # characters
+
+
+def visible(text: str) -> str:
+    """Text with everything that could steer a terminal or break a line written out: '\\x1b', '\\n', '\\u202e'."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+class Log:
+    """Writes to a stream (default: stderr). Thread-safe. Lines from WARNING on are written at once."""
+
+    def __init__(self, level: str = "INFO", stream: TextIO | None = None) -> None:
+        self._least = LEVELS[level]
+        self._stream = stream or sys.stderr
+        self._lock = threading.Lock()
+        self._lines: list[str] = []
+        self._second, self._stamp = 0, ""
+
+    def debug(self, action: str, task_id: str = "", text: str = "") -> None:
+        self._add("DEBUG", action, task_id, text)
+
+    def info(self, action: str, task_id: str = "", text: str = "") -> None:
+        self._add("INFO", action, task_id, text)
+
+    def warning(self, action: str, task_id: str = "", text: str = "") -> None:
+        self._add("WARNING", action, task_id, text)
+        self.flush()
+
+    def error(self, action: str, task_id: str = "", text: str = "") -> None:
+        self._add("ERROR", action, task_id, text)
+        self.flush()
+
+    def flush(self) -> None:
+        """Writes what was gathered."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+            if lines:
+                self._stream.write("".join(lines))
+                self._stream.flush()
+
+    def _add(self, level: str, action: str, task_id: str, text: str) -> None:
+        if LEVELS[level] < self._least:
+            return
+        sign = SIGNS.get(action, " ")
+        shown = visible(text)
+        if len(shown) > LINE_LIMIT:
+            shown = shown[:LINE_LIMIT] + "…"
+        known = f" id={visible(task_id)}" if task_id else ""
+        line = f"{self._now()} {level:<7} {sign} action={action}{known}{' ' + shown if shown else ''}\n"
+        with self._lock:
+            self._lines.append(line)
+
+    def _now(self) -> str:
+        now = datetime.now(UTC)
+        second = now.hour * 3600 + now.minute * 60 + now.second
+        if second != self._second or not self._stamp:
+            self._second, self._stamp = second, now.strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._stamp}.{now.microsecond // 1000:03d}Z"

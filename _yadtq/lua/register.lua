@@ -1,0 +1,43 @@
+-- register: the records of new tasks, before their messages are published.
+--
+-- ARGV[1] -> bound of the outbox   ARGV[2] -> number of tasks; then for each:
+--   id, task, args, kwargs, max_retries ('' the worker's), time_limit ('' the worker's), submission
+--     submission   names this one submission: a repeated call is the same one
+--
+-- Returns {'ok', generation, epoch, seq, word, …}
+--   word   publish · known (in the queue already, nothing to publish) · conflict (another task has the id)
+
+if outbox_full(ARGV[1]) then return {'full'} end
+local words = {}
+local count = tonumber(ARGV[2])
+local order = redis.call('HINCRBY', KEYS[1], 'order', count) - count
+
+local function create(n, t, key)
+  redis.call('DEL', key)                         -- the tombstone of a withdrawn one
+  local number = string.format('%d', order + n)
+  redis.call('HSET', key, 'status', 'queued', 'task', t.task, 'args', t.args, 'kwargs', t.kwargs, 'submitted_at', at,
+             'submitted_by', t.submission, 'order', number, 'mark', token)
+  if t.max_retries ~= '' then redis.call('HSET', key, 'max_retries', t.max_retries) end
+  if t.time_limit ~= '' then redis.call('HSET', key, 'time_limit', t.time_limit) end
+  redis.call('ZADD', E .. 'all', number, t.id)
+  redis.call('ZADD', E .. 'registered', string.format('%d', now), t.id)
+  note('register', t.id, {task = t.task, submitted_by = t.submission})
+  return 'publish'
+end
+
+local function register(n, t)
+  local key = E .. 'task:' .. t.id
+  local rec = redis.call('HMGET', key, 'status', 'task', 'args', 'kwargs', 'submitted_by')
+  if not rec[1] or rec[1] == 'withdrawn' then return create(n, t, key) end
+  if rec[2] ~= t.task or rec[3] ~= t.args or rec[4] ~= t.kwargs then return 'conflict' end
+  if rec[5] ~= t.submission then redis.call('HSET', key, 'shared', '1') end    -- nobody can withdraw it any more
+  return redis.call('ZSCORE', E .. 'registered', t.id) and 'publish' or 'known'
+end
+
+for n = 1, count do
+  local a = 3 + (n - 1) * 7
+  words[n] = register(n, {id = ARGV[a], task = ARGV[a + 1], args = ARGV[a + 2], kwargs = ARGV[a + 3],
+                          max_retries = ARGV[a + 4], time_limit = ARGV[a + 5], submission = ARGV[a + 6]})
+end
+commit('register', 'client')
+return {'ok', generation, epoch, string.format('%d', seq + 1), unpack(words)}

@@ -1,0 +1,231 @@
+"""Messages and JSON: what is published to the task topic, and what is read from it, from whoever sent it."""
+
+import base64
+import secrets
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import simplejson
+
+from _yadtq.errors import BadArguments
+
+MESSAGE_LIMIT = 1_000_000  # bytes of an encoded message, and of a result
+ID_LIMIT = 200  # bytes
+NAME_LIMIT = 200  # bytes
+KEPT_BYTES = 100_000  # of a rejected message
+RESERVED_PREFIX = "rejected-"
+
+
+def encode(value: Any) -> str:
+    """A JSON value as compact ASCII text, Decimals as written. Raises TypeError or ValueError (NaN, a cycle)."""
+    try:
+        return simplejson.dumps(
+            value, separators=(",", ":"), use_decimal=True, allow_nan=False, namedtuple_as_object=False
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def decode(text: str | bytes, exact: bool = True) -> Any:
+    """JSON text as a value, numbers with a point as Decimal when `exact`. Raises ValueError on anything else."""
+    try:
+        return simplejson.loads(text, use_decimal=exact, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not a JSON value")
+
+
+def new_id() -> str:
+    """128 random bits as 26 small letters and digits."""
+    return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+
+
+def valid_id(task_id: str) -> bool:
+    return task_id != "" and task_id.isprintable() and len(task_id.encode()) <= ID_LIMIT and task_id == task_id.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What our own messages carry: the mark of their registration. See rule *mark* in docs/protocol.md."""
+
+    epoch: str
+    generation: str
+    seq: str
+
+    def pairs(self) -> list[tuple[str, bytes]]:
+        return [(name, getattr(self, name).encode()) for name in ("epoch", "generation", "seq")]
+
+    @classmethod
+    def read(cls, headers: list[tuple[str, bytes]]) -> "Header | None":
+        found = {name: value.decode("ascii", "replace") for name, value in headers if value is not None}
+        values = [found.get(name, "") for name in ("epoch", "generation", "seq")]
+        return cls(*values) if all(v.isdecimal() and len(v) < 16 for v in values) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A task as it is registered and published: all parts are text, args and kwargs JSON."""
+
+    id: str
+    task: str
+    args: str
+    kwargs: str
+    max_retries: str
+    time_limit: str
+    name: str  # names this one submission, so that a repeated call is known
+
+    def value(self) -> bytes:
+        """The message. Raises BadArguments when it is too large."""
+        options = "".join(
+            f',"{name.replace("_", "-")}":{text}'
+            for name, text in (("max_retries", self.max_retries), ("time_limit", self.time_limit))
+            if text
+        )
+        head = f'{{"task-id":{encode(self.id)},"task":{encode(self.task)}'
+        value = f'{head},"args":{self.args},"kwargs":{self.kwargs}{options}}}'.encode()
+        if len(value) > MESSAGE_LIMIT:
+            raise BadArguments(
+                f"{self.task}: the message would have {len(value):,} bytes, more than {MESSAGE_LIMIT:,}; "
+                "store large data elsewhere and submit where it lies"
+            )
+        return value
+
+
+def submission(
+    task: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    task_id: str = "",
+    *,
+    name: str,
+    max_retries: int | None = None,
+    time_limit: float | None = None,
+) -> Submission:
+    """A task to submit, checked. Raises BadArguments, which says what is wrong with which part."""
+    if not task or not task.isprintable() or len(task.encode()) > NAME_LIMIT:
+        raise BadArguments(f"{task!r} is no name of a task: expected 1 to {NAME_LIMIT} bytes of printable text")
+    if task_id and (not valid_id(task_id) or task_id.startswith(RESERVED_PREFIX)):
+        raise BadArguments(f"{task_id!r} is no task id: expected 1 to {ID_LIMIT} bytes of printable text")
+    if time_limit is not None and not 0 <= time_limit < 1e9:
+        raise BadArguments(f"{task}: time_limit is {time_limit}; expected seconds, 0 for none")
+    try:
+        args_text, kwargs_text = encode(list(args)), encode(dict(sorted(kwargs.items())))
+    except (TypeError, ValueError) as error:
+        raise BadArguments(f"{task}: the arguments cannot be written as JSON: {error}") from None
+    return Submission(
+        id=task_id or new_id(),
+        task=task,
+        args=args_text,
+        kwargs=kwargs_text,
+        max_retries="" if max_retries is None else str(max_retries),
+        time_limit="" if time_limit is None else f"{time_limit:g}",
+        name=name,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """A message that a client of ours published: the record of its task is registered."""
+
+    offset: int
+    size: int
+    id: str
+    header: Header
+
+    def arguments(self) -> tuple[str | int, ...]:
+        header = self.header
+        return (self.offset, "ours", self.size, self.id, header.epoch, header.generation, header.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A message of any other producer: a whole task."""
+
+    offset: int
+    size: int
+    submission: Submission
+
+    def arguments(self) -> tuple[str | int, ...]:
+        s = self.submission
+        return (self.offset, "task", self.size, s.id, s.task, s.args, s.kwargs, s.max_retries, s.time_limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message that is no task: its bytes and why."""
+
+    offset: int
+    size: int
+    value: bytes
+    reason: str
+
+    def arguments(self) -> tuple[str | int, ...]:
+        return (self.offset, "bad", self.size, base64.b64encode(self.value[:KEPT_BYTES]).decode(), self.reason)
+
+
+Message = Ours | Foreign | Rejected
+
+
+def read_message(offset: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> Message:
+    """What a message of the task topic is. Never raises."""
+    value = value or b""
+    header = Header.read(headers) if headers else None
+    try:
+        if header is not None and key:
+            task_id = key.decode()
+            if valid_id(task_id):
+                return Ours(offset, len(value), task_id, header)
+        task = _task(value)
+    except ValueError as error:
+        return Rejected(offset, len(value), value, str(error)[:500])
+    if header is not None:
+        return Ours(offset, len(value), task.id, header)
+    return Foreign(offset, len(value), task)
+
+
+def _task(value: bytes) -> Submission:
+    """The task that a message's value describes. Raises ValueError, which says what is wrong."""
+    try:
+        body = decode(value.decode("utf-8", "strict"))
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise ValueError(f"not an object, but {type(body).__name__}")
+    kwargs = body.get("kwargs") or {}
+    task_id, task, args = (_field(body, name, kind) for name, kind in (("task-id", str), ("task", str), ("args", list)))
+    if not isinstance(kwargs, dict):
+        raise ValueError("the field kwargs is not an object")
+    if not valid_id(task_id):
+        raise ValueError(f"the field task-id is not 1 to {ID_LIMIT} bytes of printable text")
+    if len(value) > MESSAGE_LIMIT:
+        raise ValueError(f"the message has {len(value):,} bytes, more than {MESSAGE_LIMIT:,}")
+    return submission(
+        task,
+        tuple(args),
+        kwargs,
+        task_id,
+        name="kafka",
+        max_retries=_option(body, "max-retries", 1000),
+        time_limit=_option(body, "time-limit", 30 * 86400),
+    )
+
+
+def _field(body: dict[str, Any], name: str, kind: type) -> Any:
+    if name not in body:
+        raise ValueError(f"the field {name} is missing")
+    if not isinstance(body[name], kind):
+        raise ValueError(f"the field {name} is not a {'text' if kind is str else 'list'}")
+    return body[name]
+
+
+def _option(body: dict[str, Any], name: str, most: int) -> Any:
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not 0 <= value <= most:
+        raise ValueError(f"the field {name} is not a number from 0 to {most}")
+    return int(value) if name == "max-retries" else float(value)
