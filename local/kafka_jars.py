@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from local import packages
 from local.errors import StartFailed
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
@@ -43,9 +44,7 @@ def _fetch(work: Path, jars: Path) -> None:
             shutil.copyfile(jar, found / jar.name)
             _check(found / jar.name)
     except ModuleNotFoundError:
-        raise StartFailed(
-            "the package jgo is missing: run `make up`, or `pip install -r requirements-local.txt`"
-        ) from None
+        raise StartFailed(f"the package jgo is missing: {packages.REMEDY}") from None
     except Exception as error:  # the resolver lets pass whatever its many parts raise
         raise StartFailed(
             f"Kafka's jars could not be fetched from Maven Central ({type(error).__name__}: {error}): "

