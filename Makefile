@@ -55,4 +55,4 @@ $(VENV)/.dev: requirements.txt requirements-local.txt requirements-dev.txt | $(B
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null || { echo "yadtq: $(PYTHON) is not\
 	 Python 3.11 or newer: install one, then make up PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) </dev/null
+	@$(PYTHON) -m venv --clear $(VENV) </dev/null
