@@ -8,15 +8,24 @@ import pyte
 ENTER = "\r"
 
 
+class AnsweringScreen(pyte.Screen):
+    """Answers what programs ask a terminal: without the cursor's position, prompt_toolkit hides its bottom line."""
+
+    def __init__(self, columns: int, lines: int, child: "pexpect.spawn[bytes]") -> None:
+        super().__init__(columns, lines)
+        self._child = child
+
+    def write_process_input(self, data: str) -> None:
+        self._child.send(data)
+
+
 class Terminal:
-    """Runs a program in a terminal of `columns` × `lines`, which answers the program's questions as a real one does."""
+    """Runs a program in a terminal of `columns` × `lines`."""
 
     def __init__(self, *command: str, columns: int = 150, lines: int = 50) -> None:
         self._child: pexpect.spawn[bytes] = pexpect.spawn(command[0], list(command[1:]), dimensions=(lines, columns))
-        self._screen = pyte.Screen(columns, lines)
+        self._screen = AnsweringScreen(columns, lines, self._child)
         self._stream = pyte.ByteStream(self._screen)
-        # The cursor's position is asked for by prompt_toolkit, which hides its bottom line without an answer.
-        self._screen.write_process_input = lambda answer: self._child.send(answer.encode())
 
     def type(self, text: str) -> None:
         """Types one line and presses Enter."""
