@@ -1,0 +1,158 @@
+"""A child: the process in which handlers run, one task at a time.
+
+Its first packet says which handlers it imports. Then each packet is a job; it answers with what the handler printed and
+with one outcome. It ends when the pool's end of the socket is closed, and is killed when its guard dies.
+"""
+
+import contextlib
+import faulthandler
+import os
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+from _yadtq import calls, context, packets
+from _yadtq.errors import BadHandler, NotInMain
+from _yadtq.handlers import Handler, MainScript, load
+from _yadtq.output import Budget, LineWriter, text_stream
+from _yadtq.records import Failure
+
+# Lines are gathered into packets of about this size.
+_PRINTED_BYTES = packets.INLINE_BYTES // 2
+
+
+class Output:
+    """Catches what is printed in this child, and sends it line by line with the number of the job that runs."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._lock = threading.RLock()  # handlers may print from several threads, and from signal handlers
+        self._number = 0
+        self._budget = Budget()
+        self._writers = [LineWriter(1, self._send), LineWriter(2, self._send)]
+        self._stdout, self._stderr = map(text_stream, self._writers)
+        sys.stdout, sys.stderr = self._stdout, self._stderr
+        # What the interpreter itself says of a fatal error goes through the pipe.
+        faulthandler.enable(2)
+
+    def begin(self, number: int) -> None:
+        """From here on lines belong to job `number`."""
+        self._number = number
+        self._budget = Budget()
+
+    def finish(self) -> int:
+        """Sends what is left of the job's lines; returns how many were left out."""
+        for index, stream in enumerate((self._stdout, self._stderr)):
+            if stream.closed:
+                self._renew(index)
+            else:
+                stream.flush()
+            self._writers[index].finish()
+        self._number = 0
+        return self._budget.left_out
+
+    def _renew(self, index: int) -> None:
+        """A handler has closed sys.stdout or sys.stderr; the next one finds it open."""
+        writer = self._writers[index] = LineWriter(index + 1, self._send)
+        stream = text_stream(writer)
+        if index == 0:
+            self._stdout = sys.stdout = stream
+        else:
+            self._stderr = sys.stderr = stream
+
+    def _send(self, stream: int, lines: list[str]) -> None:
+        with self._lock:
+            was_full = self._budget.left_out > 0
+            lines = self._budget.admit(lines)
+            packet: list[str] = []
+            size = 0
+            for line in lines:
+                packet.append(line)
+                size += len(line)
+                if size > _PRINTED_BYTES:
+                    packets.send(self._link, packets.pack_printed(self._number, stream, packet))
+                    packet, size = [], 0
+            if packet:
+                packets.send(self._link, packets.pack_printed(self._number, stream, packet))
+            if self._budget.left_out and not was_full:
+                packets.send(self._link, packets.pack_note(packets.FULL, self._number))
+
+
+class Child:
+    """Serves jobs from its socket until that is closed."""
+
+    def __init__(self, link: socket.socket, output: Output) -> None:
+        self._link = link
+        self._output = output
+        self._receiver = packets.Receiver(link)
+        self._callees: dict[str, calls.Callee] = {}
+        self._process = os.getpid()
+
+    def prepare(self) -> bool:
+        """Imports the handlers that the first packet names, and says how that went."""
+        setup = packets.unpack_note(self._receiver.receive())
+        sys.path[:], sys.argv[:] = setup["path"], setup["argv"]
+        handlers = [Handler(name, module, qualname, None, exact) for name, module, qualname, exact in setup["handlers"]]
+        try:
+            functions = load(handlers, MainScript(**setup["main"]))
+        except (BadHandler, NotInMain) as error:
+            self._output.finish()
+            packets.send(self._link, packets.pack_note(packets.BROKEN, 0, [type(error).__name__, str(error)]))
+            return False
+        plain = calls.PlainJson()
+        exact = calls.ExactJson() if any(handler.exact for handler in handlers) else plain
+        for handler in handlers:
+            function = functions[handler.name]
+            self._callees[handler.name] = calls.Callee(handler.name, function, exact if handler.exact else plain)
+        self._output.finish()
+        packets.send(self._link, packets.pack_note(packets.READY))
+        return True
+
+    def serve(self) -> None:
+        """Runs job after job."""
+        while packet := self._receiver.receive():
+            outcome = self._run(packet)
+            if os.getpid() != self._process:
+                os._exit(0)  # the handler forked and returned in the copy, which may neither report nor go on
+            try:
+                packets.send(self._link, packets.pack_outcome(outcome))
+            except OSError as error:
+                if outcome.result is None:
+                    raise
+                # No descriptor or memory is left for a large result; the failure is small.
+                failure = Failure("ResultNotSent", str(error))
+                lost = packets.Outcome(outcome.number, outcome.began_at, outcome.ended_at, None, failure)
+                packets.send(self._link, packets.pack_outcome(lost))
+
+    def _run(self, packet: bytes) -> packets.Outcome:
+        number, attempt, task_id, task, args, kwargs = packets.unpack_job(packet)
+        self._output.begin(number)
+        context.begin_task(task_id, attempt)
+        callee = self._callees.get(task)
+        began_at = time.monotonic()
+        result = callee.call(args, kwargs) if callee else _unknown(task, self._callees)
+        ended_at = time.monotonic()
+        context.end_task()
+        left_out = self._output.finish() if os.getpid() == self._process else 0
+        return packets.Outcome(
+            number, began_at, ended_at, result.text, result.failure, result.retryable, left_out=left_out
+        )
+
+
+def _unknown(task: str, known: dict[str, Any]) -> calls.Result:
+    shown = task if len(task) <= 200 else task[:199] + "…"
+    names = ", ".join(sorted(known)[:20])
+    return calls.Result(None, Failure("UnknownTask", f"this worker has no task named {shown!r}; it has {names}"))
+
+
+def main() -> None:
+    """Started by the guard; the last argument is the descriptor of the socket to the pool."""
+    link = socket.socket(fileno=int(sys.argv[-1]))
+    link.set_inheritable(False)
+    child = Child(link, Output(link))
+    # The worker has gone, or is stopping this child: there is nobody to tell.
+    with contextlib.suppress(KeyboardInterrupt, ConnectionError):
+        if child.prepare():
+            child.serve()
