@@ -8,7 +8,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from kafka.structs import OffsetAndMetadata
 
 from _yadtq.claims import Assigned, Connection, Outgoing, OutOfRange, Read
 from _yadtq.errors import ServerUnreachable
+from _yadtq.intake import Order, Place
 from _yadtq.keys import Keys
 from _yadtq.messages import read_message
 from _yadtq.settings import Settings
@@ -42,7 +43,6 @@ def connection(settings: Settings) -> dict[str, Any]:
         "bootstrap_timeout_ms": int(CONNECT_SECONDS * 1000),
         "reconnect_backoff_max_ms": 1000,
         "security_protocol": settings.kafka_security_protocol,
-        "allow_auto_create_topics": False,
     }
     if "SSL" in settings.kafka_security_protocol and settings.kafka_ca_file:
         options["ssl_cafile"] = settings.kafka_ca_file
@@ -71,6 +71,16 @@ class Broker:
                 self._admin.close()
             self._producer = self._admin = None
 
+    def publish_tasks(self, tasks: Sequence[tuple[str, bytes, Sequence[tuple[str, bytes]]]]) -> list[Exception | None]:
+        """Publishes tasks: id, message and header of each. Returns and raises as `publish` does."""
+        return self.publish(self.keys.tasks_topic, [Outgoing(i.encode(), value, header) for i, value, header in tasks])
+
+    def publish_events(self, events: Sequence[tuple[str, str]]) -> list[Exception | None]:
+        """Publishes entries of the outbox: id and JSON of each. Returns and raises as `publish` does."""
+        return self.publish(
+            self.keys.events_topic, [Outgoing(entry.encode(), event.encode()) for entry, event in events]
+        )
+
     def publish(self, topic: str, messages: Sequence[Outgoing]) -> list[Exception | None]:
         """Sends messages and waits for Kafka's acknowledgement of each. Returns, for each, None or why it is not sure.
 
@@ -94,14 +104,25 @@ class Broker:
         """Partition of the task topic → its end offset."""
         return self._offsets(self.keys.tasks_topic, OffsetSpec.LATEST)
 
+    def ends_if_reachable(self) -> dict[int, int] | None:
+        """The same, or None when Kafka does not answer."""
+        try:
+            return self.ends()
+        except ServerUnreachable:
+            return None
+
     def has_history(self) -> bool:
         """Whether the event log holds anything: then a queue existed, whatever Redis says."""
         return any(self._offsets(self.keys.events_topic, OffsetSpec.LATEST).values())
 
-    def ping(self) -> None:
-        """Raises ServerUnreachable when no broker answers."""
-        with self._lock, self._guarded():
-            self._connected_admin().describe_cluster()
+    def problem(self) -> str:
+        """'' when a broker answers, else one line."""
+        try:
+            with self._lock, self._guarded():
+                self._connected_admin().describe_cluster()
+        except ServerUnreachable as error:
+            return str(error)
+        return ""
 
     def create_topics(self) -> None:
         """Makes the topics that do not exist yet."""
@@ -122,6 +143,10 @@ class Broker:
                     continue  # another program was faster
             if missing:
                 admin.wait_for_topics(list(wanted), timeout_ms=5000)
+
+    def reader(self, post: Callable[[object], None], client_id: str) -> "Reader":
+        """A thread, not started, that reads the task topic as a member of the consumer group."""
+        return Reader(self._settings, self, post, client_id)
 
     # -- connections -----------------------------------------------------------------------------------------------
 
@@ -146,6 +171,7 @@ class Broker:
                 with self._guarded():
                     self._producer = kafka.KafkaProducer(
                         **connection(self._settings),
+                        allow_auto_create_topics=False,
                         acks="all",
                         linger_ms=0,
                         batch_size=256 << 10,
@@ -209,7 +235,7 @@ class Reader(threading.Thread):
         super().__init__(name="kafka-reader", daemon=True)
         self._settings, self._broker, self._post, self._client_id = settings, broker, post, client_id
         self._topic, self._group = Keys(settings.namespace).tasks_topic, Keys(settings.namespace).group
-        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._consumer: Any = None
         self._position: dict[int, int] = {}  # partition → where the next read begins; absent: not placed
@@ -223,18 +249,20 @@ class Reader(threading.Thread):
 
     # -- told by the owner, from its own thread ----------------------------------------------------------------------
 
-    def place(self, partition: int, offset: int | None, placement: int) -> None:
-        """Continue reading a partition at an offset (None: where its log begins). What it reads carries `placement`."""
-        self._commands.put(lambda: self._place(partition, offset, placement))
+    def obey(self, orders: Iterable[Order]) -> None:
+        """Do these things before the next poll."""
+        for order in orders:
+            self._orders.put(order)
 
-    def answered(self, count: int, partition: int, admitted: int | None) -> None:
-        """A Read of so many messages was dealt with; `admitted`: all below it is in the queue now."""
-        self._commands.put(lambda: self._answered(count, partition, admitted))
+    def leave(self) -> None:
+        """Leaves the group, so that others read its partitions at once. Does not wait."""
+        self._stopping.set()
 
     def stop(self, seconds: float) -> None:
-        """Leaves the group, so that others read its partitions at once; waits so long for that."""
-        self._stopping.set()
-        self.join(seconds)
+        """Leaves the group and waits so long for the thread's end."""
+        self.leave()
+        if self.ident is not None:
+            self.join(seconds)
 
     # -- the thread --------------------------------------------------------------------------------------------------
 
@@ -257,6 +285,7 @@ class Reader(threading.Thread):
         self._broker.create_topics()
         self._consumer = kafka.KafkaConsumer(
             **connection(self._settings),
+            allow_auto_create_topics=False,
             group_id=self._group,
             client_id=self._client_id,
             enable_auto_commit=False,
@@ -288,8 +317,12 @@ class Reader(threading.Thread):
 
     def _look(self) -> None:
         """One round: do what was told, follow the assignment, poll, hand in."""
-        while not self._commands.empty():
-            self._commands.get()()
+        while not self._orders.empty():
+            order = self._orders.get()
+            if isinstance(order, Place):
+                self._place(order.partition, order.offset, order.placement)
+            else:
+                self._answered(order.count, order.partition, order.admitted)
         waiting = bool(self._announced - self._position.keys())
         room = self._outstanding < READ_AHEAD
         if room and self._consumer.paused():

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from _yadtq.messages import Message
 
+PART_OUTCOMES, PART_BYTES = 250, 1_000_000  # of one call to Redis, and so of one event
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -77,6 +79,12 @@ class OutOfRange:
     partition: int
     offset: int
 
+    def line(self) -> str:
+        return (
+            f"partition {self.partition} of the task topic does not reach offset {self.offset} any more: the topic was "
+            "cut or made anew; what it holds is read after a restart of the workers"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -131,3 +139,13 @@ class Outcome:
 
 def _ago(now: float, instant: float) -> int:
     return max(0, round((now - instant) * 1000))
+
+
+def first_part(outcomes: list[Outcome]) -> list[Outcome]:
+    """The oldest outcomes that one call to Redis may carry, at least one."""
+    size = 0
+    for count, outcome in enumerate(outcomes):
+        size += len(outcome.text) + len(outcome.reason)
+        if count and (count == PART_OUTCOMES or size > PART_BYTES):
+            return outcomes[:count]
+    return outcomes[:]

@@ -16,7 +16,8 @@ YadtqError
 ├── NotRetryable               only a task that failed can be retried
 ├── WaitTimeout                the task had not ended in time; it goes on
 ├── ProtocolTooNew             a newer YADTQ wrote this queue
-└── QueueMissing               Redis has no queue, but Kafka remembers one
+├── QueueMissing               Redis has no queue, but Kafka remembers one
+└── LeaseLapsed, OutboxFull, StaleTake     between the worker and the queue; a program never sees them
 """
 
 
@@ -55,9 +56,12 @@ class ServerUnreachable(YadtqError, ConnectionError):
 class SubmissionRefused(YadtqError):
     """The task was not accepted and never runs. `task_id` is the id that it would have had."""
 
+    LINE = "task {id} was not accepted and never runs: {reason}"
+
     def __init__(self, task_id: str, message: str) -> None:
         super().__init__(message)
         self.task_id = task_id
+        self.accepted: list[str] = []  # by submit_many: the ids that were accepted all the same
 
 
 class TaskIdConflict(SubmissionRefused):
@@ -71,9 +75,12 @@ class QueueFull(SubmissionRefused):
 class SubmissionUnknown(YadtqError):
     """Whether the task was accepted is not known. Submit it again under `task_id`: it is the same task."""
 
+    LINE = "whether task {id} was accepted is not known ({reason}): submit it again under this id"
+
     def __init__(self, task_id: str, message: str) -> None:
         super().__init__(message)
         self.task_id = task_id
+        self.accepted: list[str] = []  # by submit_many: the ids that were accepted all the same
 
 
 class TaskNotFound(YadtqError, LookupError):
@@ -102,3 +109,15 @@ class ProtocolTooNew(YadtqError):
 
 class QueueMissing(YadtqError):
     """Redis has no queue of this namespace, but Kafka's event log remembers one."""
+
+
+class LeaseLapsed(YadtqError):
+    """This incarnation's lease is over: it owns nothing any more, and must start anew as another one."""
+
+
+class OutboxFull(YadtqError):
+    """The event outbox is at its bound: nothing new is registered or taken until a relay has sent it to Kafka."""
+
+
+class StaleTake(YadtqError):
+    """A later take of the same worker has run already."""

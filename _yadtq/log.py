@@ -77,3 +77,22 @@ class Log:
         if second != self._second or not self._stamp:
             self._second, self._stamp = second, now.strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._stamp}.{now.microsecond // 1000:03d}Z"
+
+
+class Trouble:
+    """Something outside does not work: said once when it begins, once when it is over, whatever is tried between."""
+
+    def __init__(self, log: Log, action: str) -> None:
+        self._log, self._action = log, action
+        self._known = ""
+
+    def say(self, problem: str) -> None:
+        if problem != self._known:
+            self._known = problem
+            self._log.error(self._action, text=f"{problem} (trying again)")
+
+    def over(self) -> None:
+        if self._known:
+            self._known = ""
+            self._log.info(self._action, text="it works again")
+            self._log.flush()

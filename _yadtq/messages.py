@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from _yadtq.errors import BadArguments
 MESSAGE_LIMIT = 1_000_000  # bytes of an encoded message, and of a result
 ID_LIMIT = 200  # bytes
 NAME_LIMIT = 200  # bytes
+PART_TASKS = 500  # of one call to Redis
 KEPT_BYTES = 100_000  # of a rejected message
 RESERVED_PREFIX = "rejected-"
 
@@ -95,34 +96,43 @@ class Submission:
         return value
 
 
-def submission(
-    task: str,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    task_id: str = "",
-    *,
-    name: str,
-    max_retries: int | None = None,
-    time_limit: float | None = None,
-) -> Submission:
-    """A task to submit, checked. Raises BadArguments, which says what is wrong with which part."""
-    if not task or not task.isprintable() or len(task.encode()) > NAME_LIMIT:
-        raise BadArguments(f"{task!r} is no name of a task: expected 1 to {NAME_LIMIT} bytes of printable text")
-    if task_id and (not valid_id(task_id) or task_id.startswith(RESERVED_PREFIX)):
-        raise BadArguments(f"{task_id!r} is no task id: expected 1 to {ID_LIMIT} bytes of printable text")
-    if time_limit is not None and not 0 <= time_limit < 1e9:
-        raise BadArguments(f"{task}: time_limit is {time_limit}; expected seconds, 0 for none")
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One task to submit: its name, arguments, and (optionally) an id and limits of its own.
+
+    max_retries: None, the worker's setting. time_limit: seconds; None, the task's or the worker's; 0, none.
+    """
+
+    task: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    task_id: str = ""
+    max_retries: int | None = None
+    time_limit: float | None = None
+
+
+def submission(call: Call, name: str) -> Submission:
+    """A call, checked and written as text. name: of this one submission.
+
+    Raises BadArguments, which says what is wrong with which part.
+    """
+    if not call.task or not call.task.isprintable() or len(call.task.encode()) > NAME_LIMIT:
+        raise BadArguments(f"{call.task!r} is no name of a task: expected 1 to {NAME_LIMIT} bytes of printable text")
+    if call.task_id and (not valid_id(call.task_id) or call.task_id.startswith(RESERVED_PREFIX)):
+        raise BadArguments(f"{call.task_id!r} is no task id: expected 1 to {ID_LIMIT} bytes of printable text")
+    if call.time_limit is not None and not 0 <= call.time_limit < 1e9:
+        raise BadArguments(f"{call.task}: time_limit is {call.time_limit}; expected seconds, 0 for none")
     try:
-        args_text, kwargs_text = encode(list(args)), encode(dict(sorted(kwargs.items())))
+        args_text, kwargs_text = encode(list(call.args)), encode(dict(sorted(call.kwargs.items())))
     except (TypeError, ValueError) as error:
-        raise BadArguments(f"{task}: the arguments cannot be written as JSON: {error}") from None
+        raise BadArguments(f"{call.task}: the arguments cannot be written as JSON: {error}") from None
     return Submission(
-        id=task_id or new_id(),
-        task=task,
+        id=call.task_id or new_id(),
+        task=call.task,
         args=args_text,
         kwargs=kwargs_text,
-        max_retries="" if max_retries is None else str(max_retries),
-        time_limit="" if time_limit is None else f"{time_limit:g}",
+        max_retries="" if call.max_retries is None else str(call.max_retries),
+        time_limit="" if call.time_limit is None else f"{call.time_limit:g}",
         name=name,
     )
 
@@ -203,15 +213,8 @@ def _task(value: bytes) -> Submission:
         raise ValueError(f"the field task-id is not 1 to {ID_LIMIT} bytes of printable text")
     if len(value) > MESSAGE_LIMIT:
         raise ValueError(f"the message has {len(value):,} bytes, more than {MESSAGE_LIMIT:,}")
-    return submission(
-        task,
-        tuple(args),
-        kwargs,
-        task_id,
-        name="kafka",
-        max_retries=_option(body, "max-retries", 1000),
-        time_limit=_option(body, "time-limit", 30 * 86400),
-    )
+    max_retries, time_limit = _option(body, "max-retries", 1000), _option(body, "time-limit", 30 * 86400)
+    return submission(Call(task, tuple(args), kwargs, task_id, max_retries, time_limit), "kafka")
 
 
 def _field(body: dict[str, Any], name: str, kind: type) -> Any:
@@ -229,3 +232,16 @@ def _option(body: dict[str, Any], name: str, most: int) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not 0 <= value <= most:
         raise ValueError(f"the field {name} is not a number from 0 to {most}")
     return int(value) if name == "max-retries" else float(value)
+
+
+def in_parts(tasks: list[tuple[Submission, bytes]]) -> list[list[tuple[Submission, bytes]]]:
+    """Tasks with their messages in parts that one call to Redis may carry."""
+    parts: list[list[tuple[Submission, bytes]]] = [[]]
+    size = 0
+    for each in tasks:
+        if parts[-1] and (len(parts[-1]) == PART_TASKS or size + len(each[1]) > MESSAGE_LIMIT):
+            parts.append([])
+            size = 0
+        parts[-1].append(each)
+        size += len(each[1])
+    return [part for part in parts if part]

@@ -2,11 +2,11 @@
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from _yadtq.messages import decode, encode
-from _yadtq.states import FINAL
+from _yadtq.states import FINAL, STATUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,21 +148,6 @@ class Health:
     redis: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One task to submit: its name, arguments, and (optionally) an id and limits of its own.
-
-    max_retries: None, the worker's setting. time_limit: seconds; None, the task's or the worker's; 0, none.
-    """
-
-    task: str
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    task_id: str = ""
-    max_retries: int | None = None
-    time_limit: float | None = None
-
-
 def task_of(task_id: str, record: dict[str, str]) -> Task:
     """A task from the fields of its record, as Redis has them."""
     return Task(
@@ -204,6 +189,27 @@ def worker_of(incarnation: str, live: bool, fields: dict[str, str]) -> Worker:
         tasks_executed=int(fields.get("executed", 0)),
         tasks=tuple(_signature(row) for row in about.get("tasks", [])),
         running=tuple(line.rpartition("@")[0] for line in running) if live else (),
+    )
+
+
+def stats_of(reply: list[Any], workers: list[Worker], ends: dict[int, int] | None) -> Stats:
+    """The queue at one instant, from the answer of the script `stats` and the end offsets of the task topic."""
+    epoch, generation = int(reply[1]), int(reply[2])
+    registered, ready, delayed, processing, success, failed, rejected, outbox = (int(value) for value in reply[3:11])
+    positions = {int(p): int(o) for p, o in zip(reply[11][::2], reply[11][1::2], strict=True)}
+    live = [worker for worker in workers if worker.state != "offline"]
+    counts = (registered + ready + delayed, processing, success, failed, rejected)
+    return Stats(
+        counts=dict(zip(STATUSES, counts, strict=True)),
+        workers=len(live),
+        slots=sum(worker.slots for worker in live),
+        busy=sum(worker.busy for worker in live),
+        ready=ready,
+        delayed=delayed,
+        unread=None if ends is None else sum(max(0, end - positions.get(p, 0)) for p, end in ends.items()),
+        outbox=outbox,
+        epoch=epoch,
+        generation=generation,
     )
 
 

@@ -5,13 +5,15 @@ drop repeats by the entry's id, and an entry is trimmed only after Kafka has ack
 """
 
 import threading
+from typing import TYPE_CHECKING
 
-from _yadtq.broker import Broker
-from _yadtq.claims import Outgoing
 from _yadtq.clock import Clock
 from _yadtq.errors import YadtqError
-from _yadtq.log import Log
-from _yadtq.store import Store
+from _yadtq.log import Log, Trouble
+
+if TYPE_CHECKING:  # they bring redis and kafka with them
+    from _yadtq.broker import Broker
+    from _yadtq.store import Store
 
 BATCH = 64  # entries sent together
 WAIT_SECONDS = 1.0  # for the next entry
@@ -21,12 +23,12 @@ TIDY_SECONDS = 1.0
 class Relay(threading.Thread):
     """A thread that works while `hold` says that this process is the relay."""
 
-    def __init__(self, store: Store, broker: Broker, log: Log, clock: Clock) -> None:
+    def __init__(self, store: "Store", broker: "Broker", log: Log, clock: Clock) -> None:
         super().__init__(name="relay", daemon=True)
         self._store, self._broker, self._log, self._clock = store, broker, log, clock
         self._held, self._stopping = threading.Event(), threading.Event()
         self._tidied_at = 0.0
-        self._problem = ""
+        self._trouble = Trouble(log, "relay")
 
     def hold(self, held: bool) -> None:
         """Begins or ends being the relay; told after every heartbeat."""
@@ -39,7 +41,8 @@ class Relay(threading.Thread):
         """Ends the thread; waits so long for what it is sending."""
         self._stopping.set()
         self._held.set()
-        self.join(seconds)
+        if self.ident is not None:
+            self.join(seconds)
 
     def run(self) -> None:
         while not self._stopping.is_set():
@@ -48,9 +51,9 @@ class Relay(threading.Thread):
             try:
                 self.forward(WAIT_SECONDS)
                 self._tidy()
-                self._tell("")
+                self._trouble.over()
             except YadtqError as error:
-                self._tell(str(error))
+                self._trouble.say(str(error))
                 self._stopping.wait(WAIT_SECONDS)
 
     def forward(self, wait_seconds: float) -> int:
@@ -58,23 +61,15 @@ class Relay(threading.Thread):
         entries = self._store.events("0-0", wait_seconds, BATCH)
         if not entries:
             return 0
-        messages = [Outgoing(entry.encode(), event.encode()) for entry, event in entries]
-        outcomes = self._broker.publish(self._broker.keys.events_topic, messages)
+        outcomes = self._broker.publish_events(entries)
         sent = next((i for i, error in enumerate(outcomes) if error is not None), len(outcomes))
         if sent:
             self._store.trim(entries[sent - 1][0])
         if sent < len(entries):
-            self._tell(f"Kafka has not taken an event: {outcomes[sent]}; it is sent again")
+            self._trouble.say(f"Kafka has not taken an event: {outcomes[sent]}; it is sent again")
             self._stopping.wait(WAIT_SECONDS)
         return sent
 
     def _tidy(self) -> None:
         if self._clock.monotonic() - self._tidied_at >= TIDY_SECONDS and not self._store.tidy():
             self._tidied_at = self._clock.monotonic()
-
-    def _tell(self, problem: str) -> None:
-        if problem and not self._problem:
-            self._log.warning("relay", text=problem)
-        elif self._problem and not problem:
-            self._log.info("relay", text="events go to Kafka again")
-        self._problem = problem

@@ -4,7 +4,9 @@ Every call may be repeated: redis-py repeats a call whose reply was lost, by its
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import secrets
+import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,15 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from _yadtq.claims import Answer, Claim, Outcome, Read, Taken
-from _yadtq.errors import ProtocolTooNew, QueueMissing, ServerUnreachable, YadtqError
+from _yadtq.errors import (
+    LeaseLapsed,
+    OutboxFull,
+    ProtocolTooNew,
+    QueueMissing,
+    ServerUnreachable,
+    StaleTake,
+    YadtqError,
+)
 from _yadtq.keys import PROTOCOL, Keys
 from _yadtq.messages import Submission
 from _yadtq.settings import Settings
@@ -38,18 +48,6 @@ REJECTED_KEPT = 10_000
 TIDY_STEP = 200
 
 Reply = list[Any]
-
-
-class LeaseLapsed(YadtqError):
-    """This incarnation's lease is over: it owns nothing any more, and must start anew as another one."""
-
-
-class OutboxFull(YadtqError):
-    """The event outbox is at its bound: nothing new is registered or taken until a relay has sent it to Kafka."""
-
-
-class StaleTake(YadtqError):
-    """A later take of the same worker has run already."""
 
 
 # The first word of a script's answer, when it is not 'ok' → what is raised.
@@ -77,7 +75,7 @@ class Store:
 
     def __init__(self, settings: Settings) -> None:
         self.keys = Keys(settings.namespace)
-        self._settings = settings
+        self.settings = settings
         self._redis = redis.Redis(
             host=settings.redis_host,
             port=settings.redis_port,
@@ -106,7 +104,7 @@ class Store:
     def register(self, tasks: Sequence[Submission]) -> tuple[str, str, str, list[str]]:
         """Records of new tasks. Returns generation, epoch, seq and a word for each: publish · known · conflict."""
         flat = [part for t in tasks for part in (t.id, t.task, t.args, t.kwargs, t.max_retries, t.time_limit, t.name)]
-        reply = self.call("register", self._settings.outbox_entries, len(tasks), *flat)
+        reply = self.call("register", self.settings.outbox_entries, len(tasks), *flat)
         return reply[1], reply[2], reply[3], reply[4:]
 
     def withdraw(self, task: Submission, epoch: str, generation: str) -> str:
@@ -115,7 +113,7 @@ class Store:
 
     def join(self, incarnation: str, about: str, slots: int) -> str:
         """A worker's first heartbeat. Returns the epoch."""
-        s = self._settings
+        s = self.settings
         lease = _ms(s.worker_timeout)
         return str(
             self.call("beat", incarnation, "join", lease, s.task_max_crashes, "online", 0, slots, "", about, "")[1]
@@ -128,7 +126,7 @@ class Store:
 
         Returns whether this worker is the relay, and whether `about` is wanted again.
         """
-        s = self._settings
+        s = self.settings
         reply = self.call(
             "beat", incarnation, "", _ms(s.worker_timeout), s.task_max_crashes, state, executed, s.concurrency, running,
             about, relay,
@@ -137,7 +135,7 @@ class Store:
 
     def take(self, incarnation: str, number: int, seen: int, free: int, running: str, reads: Sequence[Read]) -> Taken:
         """Admits reads and claims up to `free` tasks. Raises LeaseLapsed, OutboxFull, StaleTake."""
-        s = self._settings
+        s = self.settings
         reply = self.call(
             "take", incarnation, number, seen, free, _ms(s.worker_timeout), s.task_max_crashes, s.outbox_entries,
             s.ready_tasks, s.ready_bytes, running, len(reads), *(part for read in reads for part in read.arguments()),
@@ -157,14 +155,14 @@ class Store:
     def settle(self, incarnation: str, outcomes: Sequence[Outcome], now: float) -> list[str]:
         """Records outcomes. now: monotonic seconds. Returns a word for each: settled · already · refused."""
         flat = [part for outcome in outcomes for part in outcome.arguments(now)]
-        return self.call("settle", incarnation, self._settings.task_max_crashes, len(outcomes), *flat)[2:]
+        return self.call("settle", incarnation, self.settings.task_max_crashes, len(outcomes), *flat)[2:]
 
     def leave(self, incarnation: str) -> None:
         self.call("leave", incarnation)
 
     def retry(self, task_id: str, request: str) -> str:
         """Returns queued · absent · the status that forbids it."""
-        return str(self.call("retry", task_id, request, self._settings.outbox_entries)[1])
+        return str(self.call("retry", task_id, request, self.settings.outbox_entries)[1])
 
     def reset(self, request: str, ends: dict[int, int]) -> int:
         """Raises the epoch. ends: end offset of each partition, read before. Returns how many tasks are gone."""
@@ -172,7 +170,7 @@ class Store:
 
     def tidy(self) -> bool:
         """One bounded step of ending old results and old epochs. Returns whether there is more."""
-        return bool(self.call("tidy", _ms(self._settings.result_ttl), TIDY_STEP, REJECTED_KEPT)[1])
+        return bool(self.call("tidy", _ms(self.settings.result_ttl), TIDY_STEP, REJECTED_KEPT)[1])
 
     # -- the outbox ------------------------------------------------------------------------------------------------
 
@@ -202,17 +200,17 @@ class Store:
             rows += self.call("view", *ids[start : start + 500])[1:]
         return [dict(zip(row[::2], row[1::2], strict=True)) for row in rows]
 
-    def matching(self, prefix: str) -> Iterator[str]:
-        """All ids that begin with a prefix, in bounded steps."""
+    def matching(self, prefix: str, most: int) -> list[str]:
+        """Ids that begin with a prefix, at most so many, sorted; found in bounded steps."""
         epoch = self.call("stats")[1]
         pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in prefix) + "*"
-        cursor = 0
+        cursor, found = 0, set[str]()
         while True:
             with self.guarded():
                 cursor, rows = self._redis.zscan(self.keys.ids(epoch), cursor, match=pattern, count=5000)
-            yield from (str(row[0]) for row in rows)
-            if int(cursor) == 0:
-                return
+            found.update(str(row[0]) for row in rows)
+            if int(cursor) == 0 or len(found) >= most:
+                return sorted(found)[:most]
 
     def stats(self) -> Reply:
         return self.call("stats")
@@ -228,8 +226,17 @@ class Store:
         return [(row[0], row[1] == "live", dict(zip(row[2::2], row[3::2], strict=True))) for row in rows]
 
     def ping(self) -> None:
+        """Raises ServerUnreachable when Redis does not answer."""
         with self.guarded():
             self._redis.ping()
+
+    def problem(self) -> str:
+        """'' when Redis answers, else one line."""
+        try:
+            self.ping()
+        except ServerUnreachable as error:
+            return str(error)
+        return ""
 
     def check(self) -> None:
         """Refuses a Redis that would forget tasks. Raises ServerUnreachable."""
@@ -242,15 +249,16 @@ class Store:
                 "would be lost: set maxmemory-policy noeviction",
             )
 
-    def subscription(self, channel: str) -> "Subscription":
-        pubsub = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis has no type
-        return Subscription(self, pubsub, channel)
+    def subscription(self, channel: str = "") -> "Subscription":
+        """A channel to listen to; one of its own when none is given."""
+        pubsub = self._redis.pubsub(ignore_subscribe_messages=False)  # type: ignore[no-untyped-call]  # redis has no type
+        return Subscription(self, pubsub, channel or self.keys.ended(secrets.token_hex(8)))
 
     # -- calling ---------------------------------------------------------------------------------------------------
 
     @property
     def address(self) -> str:
-        return f"{self._settings.redis_host}:{self._settings.redis_port}"
+        return f"{self.settings.redis_host}:{self.settings.redis_port}"
 
     def call(self, name: str, *arguments: str | int) -> Reply:
         """Runs a script. Raises ServerUnreachable, or what the word of its answer stands for."""
@@ -299,20 +307,30 @@ def _line(error: Exception, address: str) -> str:
 
 
 class Subscription:
-    """One channel, listened to. Made by Store.subscription; used by one thread."""
+    """One channel, listened to. Made by Store.subscription; used by one thread at a time."""
 
     def __init__(self, store: Store, pubsub: Any, channel: str) -> None:
-        self._store, self._pubsub, self._channel = store, pubsub, channel
-        self._subscribed = False
+        self.channel = channel
+        self._store, self._pubsub = store, pubsub
+
+    def open(self) -> None:
+        """Subscribes, unless it is so already, and waits until Redis has said so: no message is missed from here on."""
+        if not self._pubsub.subscribed:
+            with self._store.guarded():
+                self._pubsub.subscribe(self.channel)
+                self._pubsub.get_message(timeout=REPLY_SECONDS)
 
     def get(self, seconds: float) -> str | None:
         """The next message, or None after so many seconds. Raises ServerUnreachable; the next call tries again."""
-        with self._store.guarded():
-            if not self._subscribed:
-                self._pubsub.subscribe(self._channel)
-                self._subscribed = True
-            message = self._pubsub.get_message(timeout=seconds)
-        return None if message is None else str(message["data"])
+        self.open()
+        deadline = time.monotonic() + seconds
+        while True:
+            with self._store.guarded():
+                message = self._pubsub.get_message(timeout=max(0.0, deadline - time.monotonic()))
+            if message is not None and message["type"] == "message":
+                return str(message["data"])
+            if time.monotonic() >= deadline:
+                return None
 
     def close(self) -> None:
         self._pubsub.close()

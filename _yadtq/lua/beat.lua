@@ -31,7 +31,6 @@ if ARGV[2] == 'join' then
   redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', string.format('%d', now - 86400000))
   redis.call('ZREMRANGEBYRANK', P .. 'workers', 0, -10001)
   redis.call('HSETNX', worker_key, 'started_at', at)
-  note('join', plain(me), {worker = me})
 end
 
 local relay = ''
@@ -43,5 +42,5 @@ if ARGV[10] ~= '' then
   end
 end
 wake(sweep(clock, lease_ms, tonumber(ARGV[4]), 50))
-commit('beat', me)
+commit('beat', me, ARGV[2] == 'join' and {action = 'join'} or nil)
 return {'ok', epoch, relay, redis.call('HEXISTS', worker_key, 'about') == 1 and '' or 'about'}

@@ -6,9 +6,8 @@
 local me = ARGV[1]
 if redis.call('ZREM', P .. 'leases', me) == 1 then
   redis.call('HSET', P .. 'worker:' .. me, 'state', 'offline', 'last_seen', at, 'running', '')
-  note('leave', plain(me), {worker = me})
+  commit('leave', me, {action = 'leave'})
 end
 redis.call('SREM', P .. 'idle', me)
 if redis.call('HGET', KEYS[1], 'relay') == me then redis.call('HDEL', KEYS[1], 'relay', 'relay_until') end
-commit('leave', me)
 return {'ok'}

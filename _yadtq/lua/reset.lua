@@ -20,6 +20,6 @@ local after = string.format('%d', tonumber(epoch) + 1)
 redis.call('HSET', KEYS[1], 'epoch', after, 'reset_request', ARGV[1], 'reset_removed', removed,
            'sweep_cursor', '0', 'sweep_for', '')
 redis.call('RPUSH', P .. 'old', epoch)           -- tidy unlinks its keys in bounded steps
-note('reset', '', {removed = removed, new_epoch = tonumber(after), floors = next(floors) and floors or nil})
-commit('reset', 'client')
+commit('reset', 'client', {action = 'reset', removed = removed, new_epoch = tonumber(after),
+                          floors = next(floors) and floors or nil})
 return {'ok', after, string.format('%d', removed)}

@@ -131,10 +131,10 @@ for _ = 1, tonumber(ARGV[11]) do
   local stored = redis.call('HGET', P .. 'positions', partition)
   local first = string.match(began, '^first:(%d+)$')
   word = 'admitted'
-  if stored and stored ~= (first or began) or not stored and not first then
-    word = 'seek'
-  elseif redis.call('LLEN', E .. 'ready') >= tonumber(ARGV[8]) or bytes >= tonumber(ARGV[9]) then
+  if count > 0 and (redis.call('LLEN', E .. 'ready') >= tonumber(ARGV[8]) or bytes >= tonumber(ARGV[9])) then
     word = 'full'
+  elseif stored and stored ~= (first or began) or not stored and not first then
+    word = 'seek'
   end
   for _ = 1, count do admit(partition) end
   if word == 'admitted' and stored ~= next_offset then
