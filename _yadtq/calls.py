@@ -4,7 +4,7 @@ import inspect
 import json
 import math
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
 from types import CodeType, CoroutineType, TracebackType
@@ -132,7 +132,7 @@ def _positional(signature: inspect.Signature | None) -> tuple[int, float]:
     return fewest, most
 
 
-def _run(coroutine: CoroutineType[Any, Any, Any]) -> Any:
+def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     import asyncio  # noqa: PLC0415 - 50 ms that only coroutine handlers pay
 
     return asyncio.run(coroutine)
