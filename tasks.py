@@ -24,7 +24,7 @@ Number = int | Decimal
 Numbers = tuple[Number | list[Number], ...]
 
 DIGITS = 4_300  # of a number: as many as Python reads into an int
-QUOTIENT_DIGITS = 34  # after the point, or significant, of a quotient that never ends
+QUOTIENT_DIGITS = 34  # of a quotient that never ends, and about as many after its point when it is large
 TEXT_BYTES = 1_000_000  # that decompress writes at most
 LONGEST_SECONDS = 30 * 86_400
 PROGRESS_STEPS = 10
@@ -98,7 +98,7 @@ def _quotient(dividend: Decimal, *divisors: Decimal) -> Decimal:
     divisor = reduce(EXACT.multiply, divisors)
     if not divisor:
         raise ZeroDivisionError("division by zero")
-    before_the_point = max(0, dividend.adjusted() - divisor.adjusted() + 1)
+    before_the_point = max(0, dividend.adjusted() - divisor.adjusted())
     digits = before_the_point + QUOTIENT_DIGITS
     return Context(prec=digits, Emax=EXACT.Emax, Emin=EXACT.Emin, traps=[Overflow, Underflow]).divide(dividend, divisor)
 
