@@ -19,7 +19,6 @@ This file tells the story from top to bottom: the registry of tasks, the client,
 """
 
 import argparse
-import importlib
 import itertools
 import math
 import os
@@ -28,7 +27,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 # fmt: off
 # isort: off
@@ -42,7 +41,7 @@ from _yadtq.errors import (
     UsageError, WaitTimeout, YadtqError,
 )
 from _yadtq.founding import founded
-from _yadtq.handlers import handler_of
+from _yadtq.handlers import handler_of, import_modules
 from _yadtq.inbox import Inbox, Stop
 from _yadtq.incarnation import Incarnation, Listener, Woken
 from _yadtq.intake import Intake
@@ -83,8 +82,8 @@ EXIT_OK, EXIT_USAGE = 0, 2
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Part = list[tuple[Submission, bytes]]  # tasks with their messages
-Tasks = list[Task]  # TaskClient.list hides the type of that name
-Workers = list[Worker]
+Tasks: TypeAlias = list[Task]  # TaskClient.list hides the type of that name
+Workers: TypeAlias = list[Worker]
 Problems = dict[str, SubmissionRefused | SubmissionUnknown]  # by task id
 
 # -- the registry of tasks --------------------------------------------------------------------------------------------
@@ -441,9 +440,7 @@ class TaskWorker:
                 self._note(me, RETRY_SECONDS)
                 continue
             self._trouble.over()
-            self.log.info(
-                "join", text=f"{me.name} runs {self.settings.concurrency} tasks at once: {', '.join(self._handlers)}"
-            )
+            self.log.info("join", text=f"{me.name}, {self.settings.concurrency} at once: {', '.join(self._handlers)}")
             for thread in (self._reader, self._relay):
                 if not thread.is_alive():
                     thread.start()
@@ -570,7 +567,7 @@ class TaskWorker:
                 me.settle()
             except YadtqError as error:
                 self._unreached(error)
-                if self._left and self._clock.monotonic() > patience:
+                if self._stopping_since and self._clock.monotonic() > patience:
                     break  # the lease will lapse, and others take over
                 self._note(me, RETRY_SECONDS)
         try:
@@ -587,19 +584,14 @@ def run_worker(arguments: Sequence[str] | None = None, tasks: str = "") -> int:
     """
     parser = argparse.ArgumentParser(description="Runs tasks until SIGTERM or Ctrl-C.")
     add_flags(parser)
-    log = Log()
     try:
         settings = Settings.load(None, **given_flags(parser.parse_args(arguments)))
         sys.path.insert(0, os.getcwd())
-        for name in dict.fromkeys([*tasks.split(","), *settings.tasks.split(",")]):
-            if name.strip():
-                importlib.import_module(name.strip())
+        import_modules(f"{tasks},{settings.tasks}")
         return TaskWorker(settings).run()
-    except ModuleNotFoundError as error:
-        log.error("start", text=f"the module of tasks {error.name!r} cannot be found: give --tasks a module's name")
     except UsageError as error:
-        log.error("start", text=str(error))
-    return EXIT_USAGE
+        Log().error("start", text=str(error))
+        return EXIT_USAGE
 
 
 if __name__ == "__main__":

@@ -153,6 +153,18 @@ def _attribute(handler: Handler, module: ModuleType) -> Callable[..., Any]:
     return function
 
 
+def import_modules(names: str) -> None:
+    """Imports modules of tasks in this process. names: comma-separated. Raises BadHandler, in one line."""
+    for name in filter(None, map(str.strip, names.split(","))):
+        try:
+            importlib.import_module(name)
+        except NotInMain:
+            raise
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise BadHandler(f"the module of tasks {name} cannot be imported: {reason}{_place(error)}") from error
+
+
 def described(handlers: Mapping[str, Handler]) -> list[tuple[str, str, str, bool]]:
     """The handlers as a child is told of them, in JSON's terms."""
     return [(each.name, each.module, each.qualname, each.exact) for each in handlers.values()]

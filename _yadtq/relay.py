@@ -1,4 +1,4 @@
-"""The relay: sends the outbox of events from Redis to Kafka, and tidies what has lived long enough.
+"""The relay: sends the outbox of events from Redis to Kafka, and keeps house: old results, unpublished tasks.
 
 One worker at a time is it, by a lease that its heartbeat holds. Two at once would do no harm: readers of the event log
 drop repeats by the entry's id, and an entry is trimmed only after Kafka has acknowledged it.
@@ -8,8 +8,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from _yadtq.clock import Clock
-from _yadtq.errors import YadtqError
+from _yadtq.errors import ServerUnreachable, YadtqError
 from _yadtq.log import Log, Trouble
+from _yadtq.sweeper import Sweeper
 
 if TYPE_CHECKING:  # they bring redis and kafka with them
     from _yadtq.broker import Broker
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # they bring redis and kafka with them
 
 BATCH = 64  # entries sent together
 WAIT_SECONDS = 1.0  # for the next entry
-TIDY_SECONDS = 1.0
+TIDY_SECONDS, TIDY_MOST_SECONDS = 1.0, 0.25  # how often, and for how long
 
 
 class Relay(threading.Thread):
@@ -28,6 +29,7 @@ class Relay(threading.Thread):
         self._store, self._broker, self._log, self._clock = store, broker, log, clock
         self._held, self._stopping = threading.Event(), threading.Event()
         self._tidied_at = 0.0
+        self._sweeper = Sweeper(store, broker, log)
         self._trouble = Trouble(log, "relay")
 
     def hold(self, held: bool) -> None:
@@ -66,10 +68,13 @@ class Relay(threading.Thread):
         if sent:
             self._store.trim(entries[sent - 1][0])
         if sent < len(entries):
-            self._trouble.say(f"Kafka has not taken an event: {outcomes[sent]}; it is sent again")
-            self._stopping.wait(WAIT_SECONDS)
+            raise ServerUnreachable("kafka", f"Kafka has not taken an event: {outcomes[sent]}; it is sent again")
         return sent
 
     def _tidy(self) -> None:
-        if self._clock.monotonic() - self._tidied_at >= TIDY_SECONDS and not self._store.tidy():
-            self._tidied_at = self._clock.monotonic()
+        if self._clock.monotonic() - self._tidied_at < TIDY_SECONDS:
+            return
+        began = self._tidied_at = self._clock.monotonic()
+        while self._store.tidy() and self._clock.monotonic() - began < TIDY_MOST_SECONDS:
+            pass
+        self._sweeper.sweep()

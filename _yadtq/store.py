@@ -172,6 +172,14 @@ class Store:
         """One bounded step of ending old results and old epochs. Returns whether there is more."""
         return bool(self.call("tidy", _ms(self.settings.result_ttl), TIDY_STEP, REJECTED_KEPT)[1])
 
+    def unpublished(self, instant: int | None, before: int, most: int) -> tuple[int, str, list[tuple[Submission, str]]]:
+        """Tasks only registered, since `before` ms ahead of an instant (ms; None: now), the oldest first.
+
+        Returns now in ms, the epoch, and each task with the mark of its registration.
+        """
+        reply = self.call("unpublished", "" if instant is None else instant, before, most)
+        return int(reply[1]), reply[2], [(Submission(*[*row[:6], ""]), row[6]) for row in reply[3:]]
+
     # -- the outbox ------------------------------------------------------------------------------------------------
 
     def events(self, after: str, block_seconds: float, most: int) -> list[tuple[str, str]]:
