@@ -32,14 +32,16 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Submits tasks and shows what became of them. Without a command: an interactive shell.",
         epilog=f"commands: {commands}, and every task by its name. About one of them: client.py help COMMAND",
     )
-    parser.add_argument("--submit", nargs="+", metavar=("TASK", "JSON"), help="submit a task, print its id: add [1,2]")
+    parser.add_argument(
+        "--submit", nargs="+", metavar=("TASK", "JSON"), help='submit a task, print its id: add "[1,2]"'
+    )
     parser.add_argument("--query", metavar="ID", help="print a task's id, status and result in three lines")
     parser.add_argument("--json", action="store_true", help="answer in JSON, one line an answer")
     parser.add_argument("--no-wait", action="store_true", help="do not wait for tasks that were just submitted")
     add_flags(parser)
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="for example: ADD 2 3")
     found = parser.parse_args(arguments)
-    if (found.submit or found.query is not None) + bool(found.command) > 1 or (found.submit and found.query):
+    if sum((bool(found.submit), found.query is not None, bool(found.command))) > 1:
         parser.error("--submit, --query and a command exclude each other")
     return found
 
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with TaskClient(settings) as client:
         one = bool(given.submit or given.query is not None or given.command)
         if not one and sys.stdin.isatty() and sys.stdout.isatty():
-            from shell import repl
+            from shell import repl  # noqa: PLC0415 - prompt_toolkit takes longer than a command
 
             return repl.run(client, settings, given.json)
         return _without_prompt(client, given, one)

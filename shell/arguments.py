@@ -6,7 +6,7 @@ from typing import Any
 
 from shell.answers import Answer
 from shell.live import Live
-from shell.parsing import BadInput, Form, Token
+from shell.parsing import BadInput, Form, Token, quoted
 from yadtq import SHOWN, STORED, visible
 
 Word = tuple[str, str]
@@ -178,7 +178,7 @@ def _parsed(name: str, kind: Kind, value: str, line: str, column: int) -> Any:
     try:
         return kind.parse(value)
     except ValueError as error:
-        raise BadInput(f"{name} {error}, not {visible(value[:40])!r}", line, column) from None
+        raise BadInput(f"{name} {error}, not {quoted(value)}", line, column) from None
 
 
 def _usage(argument: Argument) -> str:

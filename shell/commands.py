@@ -123,7 +123,7 @@ def understand(session: Session, line: str, tokens: Sequence[Token]) -> Call:
     if command is None:
         if first.form is Form.JSON:
             raise BadInput("a line begins with the name of a command or a task; Help lists them", line, first.start)
-        submission.named_task(session, first.text, line, [command.name for command in COMMANDS])
+        submission.named_task(session, first.text, line, first.start, [command.name for command in COMMANDS])
         command, rest = SUBMIT, tokens
     if any(token.form is Form.BARE and token.text == "--help" for token in rest):
         name = whole_word(rest[0]) if command is SUBMIT and rest[0].text != "--help" else command.name

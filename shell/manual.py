@@ -6,7 +6,7 @@ from shell.answers import Answer, Column, Record, Table
 from shell.arguments import Command
 from shell.operands import usage
 from shell.session import Session
-from shell.submission import find_task, named_task
+from shell.submission import named_task
 from yadtq import ServerUnreachable, Signature
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "shell.md"
@@ -22,8 +22,8 @@ def show_help(session: Session, name: str, line: str = "", **_: object) -> Answe
     for command in session.commands:
         if name.lower() in (command.name.lower(), *(other.lower() for other in command.other_names)):
             return _about_command(command)
-    found = find_task(session.signatures(), name, line)
-    return _about_task(found or named_task(session, name, line, [command.name for command in session.commands]))
+    names = [command.name for command in session.commands]
+    return _about_task(named_task(session, name, line, max(0, line.find(name)), names))
 
 
 def _overview(session: Session) -> Record:
@@ -86,7 +86,7 @@ def _sentence(text: str) -> str:
 
 
 def main() -> None:
-    from shell.commands import COMMANDS
+    from shell.commands import COMMANDS  # noqa: PLC0415 - the table names a function of this module
 
     PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), COMMANDS), encoding="utf-8")
 

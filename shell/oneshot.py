@@ -49,7 +49,7 @@ def submitted(session: Session, words: Sequence[str]) -> Answers:
     if not isinstance(given, list | dict):
         raise BadInput("the operands must be a JSON list or object, for example [1,2,3]", text, 0)
     args, kwargs = (tuple(given), {}) if isinstance(given, list) else ((), given)
-    task = named_task(session, name, name).name
+    task = named_task(session, name, name, 0).name
     [task_id] = session.client.submit_many([Call(task, args, kwargs)])
     yield Line(task_id, {"id": task_id, "status": "queued"}), session.json
 

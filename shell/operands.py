@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from shell.numbers import BadNumber, number
-from shell.parsing import BadInput, Form, Token
+from shell.parsing import BadInput, Form, Token, quoted
 from yadtq import Parameter, Signature, visible
 
 CONSTANTS = {"true": True, "false": False, "null": None}
@@ -27,6 +27,7 @@ ACCEPTS = {
     "None": frozenset({"null"}),
 }
 KINDS = {bool: "true or false", int: "whole number", Decimal: "number", str: "text", list: "list", dict: "object"}
+ORDER = ("number", "whole number", "text", "true or false", "list", "object", "null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,7 @@ def value_of(token: Token, parameter: Parameter | None, line: str, label: str) -
         raise BadInput(str(error), line, token.value_start) from None
     found = KINDS.get(type(value), "null")
     if accepted is not None and found not in accepted:
-        wanted = " or ".join(sorted(accepted - {"whole number"} if "number" in accepted else accepted))
-        raise BadInput(f"{visible(label)} must be {_article(wanted)}, not {_shown(found, token)}", line, token.start)
+        raise BadInput(f"{visible(label)} must be {_wanted(accepted)}, not {_shown(found, token)}", line, token.start)
     return value
 
 
@@ -167,6 +167,11 @@ def _at_most(count: int) -> str:
     return "it takes no operands" if count == 0 else f"it takes at most {count} operand{'' if count == 1 else 's'}"
 
 
+def _wanted(accepted: frozenset[str]) -> str:
+    covered = {"whole number"} if "number" in accepted else set()
+    return " or ".join(_article(kind) for kind in ORDER if kind in accepted - covered)
+
+
 def _article(kind: str) -> str:
     if kind in ("text", "true or false", "null"):
         return kind
@@ -175,5 +180,5 @@ def _article(kind: str) -> str:
 
 def _shown(found: str, token: Token) -> str:
     if found == "text":
-        return f"the text {visible(token.text[:40])!r}"
-    return _article(found)
+        return f"the text {quoted(token.text)}"
+    return visible(token.text[:40]) if token.form is Form.BARE else _article(found)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shell.numbers import BadNumber, whole_number, with_point
+from yadtq import visible
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 BARE = re.compile(r"\S+")
@@ -82,6 +83,11 @@ def json_value(text: str) -> object:
     if end < len(text):
         raise BadInput("there is more after the end of the JSON text", text, end)
     return value
+
+
+def quoted(word: str) -> str:
+    """A word as it is quoted in a message: short, and harmless."""
+    return f"'{visible(word[:40])}{'…' if len(word) > 40 else ''}'"
 
 
 def _token(line: str, start: int, *, named: bool) -> tuple[Token, int]:

@@ -144,7 +144,7 @@ def _table(table: Table, screen: Screen) -> list[str]:
     note = [visible(table.note)] if table.note else []
     if not table.rows:
         return [visible(table.empty), *note]
-    from tabulate import tabulate
+    from tabulate import tabulate  # noqa: PLC0415 - 50 ms that most commands do not need
 
     columns, cells = _fitted(table.columns, [[_cell(cell) for cell in row] for row in table.rows], screen.columns)
     titles = [column.title for column in columns]

@@ -8,7 +8,7 @@ from shell.answers import TASK_FAILED, Answer, Line, Stream
 from shell.descriptions import outcome_text, short, task_data, value_text
 from shell.live import DOWN
 from shell.operands import Operands, bound, next_parameter
-from shell.parsing import BadInput, Token, tokens_of_line
+from shell.parsing import BadInput, Token, quoted, tokens_of_line
 from shell.session import Manner, Session
 from yadtq import SHOWN, Call, ServerUnreachable, Signature, visible
 
@@ -17,7 +17,7 @@ def submit(
     session: Session, task: str, operands: Sequence[Token], line: str, no_wait: bool = False, **_: object
 ) -> Answer:
     """Submits a task; as the program's only command also waits for it."""
-    signature = named_task(session, task, line)
+    signature = named_task(session, task, line, max(0, line.find(task)))
     return _submitted(session, signature.name, bound(signature, operands, line), no_wait)
 
 
@@ -36,37 +36,39 @@ def enter(session: Session, no_wait: bool = False, **_: object) -> Answer:
     return _submitted(session, signature.name, bound(signature, tokens_of_line(line)[1:], line), no_wait)
 
 
-def named_task(session: Session, name: str, line: str, also: Iterable[str] = ()) -> Signature:
+def named_task(
+    session: Session, name: str, line: str, column: int | None = None, also: Iterable[str] = ()
+) -> Signature:
     """The known task with this name in any case. ServerUnreachable.
 
     BadInput suggests the nearest, among the tasks and what else the word could have been (`also`: commands).
     """
     known = session.signatures()
-    found = find_task(known, name, line)
+    found = find_task(known, name, line, column)
     if found is None and session.live.redis != DOWN:
         known = session.ask_signatures()
-        found = find_task(known, name, line)
+        found = find_task(known, name, line, column)
     if found is None:
-        raise unknown(name, "command or task" if also else "task", [*also, *known], line)
+        raise unknown(name, "command or task" if also else "task", [*also, *known], line, column)
     return found
 
 
-def find_task(known: dict[str, Signature], name: str, line: str) -> Signature | None:
+def find_task(known: dict[str, Signature], name: str, line: str, column: int | None) -> Signature | None:
     """The task of this name: exactly, else in any case. BadInput: several differ only by case."""
     if name in known:
         return known[name]
     same = [task for task in known if task.lower() == name.lower()]
     if len(same) > 1:
-        raise BadInput(f"several tasks are called so, type the case too: {visible(', '.join(same))}", line, 0)
+        raise BadInput(f"several tasks are called so, type the case too: {visible(', '.join(same))}", line, column)
     return known[same[0]] if same else None
 
 
-def unknown(name: str, what: str, known: Iterable[str], line: str, column: int = 0) -> BadInput:
+def unknown(name: str, what: str, known: Iterable[str], line: str, column: int | None) -> BadInput:
     """The error for a word that means nothing, with the nearest that does."""
     lower = {word.lower(): word for word in known}
     nearest = difflib.get_close_matches(name.lower(), lower, 1, 0.5)
     hint = f"; did you mean {visible(lower[nearest[0]])}?" if nearest else "; Help lists what there is"
-    return BadInput(f"unknown {what} {visible(name[:40])!r}{hint}", line, column)
+    return BadInput(f"unknown {what} {quoted(name)}{hint}", line, column)
 
 
 def _asked_operation(session: Session) -> Signature | None:
@@ -77,7 +79,7 @@ def _asked_operation(session: Session) -> Signature | None:
 
 def _named_or_none(session: Session, name: str) -> Signature | None:
     name = name.strip()
-    return named_task(session, name, name) if name else None
+    return named_task(session, name, name, 0) if name else None
 
 
 def _asked_operands(session: Session, signature: Signature) -> str:

@@ -185,7 +185,7 @@ def _attempt_row(attempt: Attempt, now: float) -> tuple[str, ...]:
         attempt.outcome or "running",
         worker_name(attempt.worker_id),
         instant_text(attempt.started_at)[11:23],
-        length((attempt.finished_at or now) - attempt.started_at),
+        length((attempt.finished_at or now) - attempt.started_at) if attempt.started_at else "",
         attempt.reason,
     )
 
