@@ -10,6 +10,7 @@ from decimal import Decimal
 from types import CodeType, CoroutineType, TracebackType
 from typing import Any, Protocol
 
+from _yadtq.errors import UsageError
 from _yadtq.records import Failure
 
 RESULT_BYTES = 1_000_000
@@ -174,7 +175,9 @@ def _failed(error: BaseException, code: CodeType | None) -> Result:
     if isinstance(error, ZeroDivisionError):
         return Result(None, Failure("ZeroDivisionError", "division by zero", _trace(error, code)))
     kind = _cut(type(error).__qualname__, TYPE_CHARACTERS)
-    return Result(None, Failure(kind, _message(error), _trace(error, code)), retryable=True)
+    # A wrong argument or a missing setting does not get better by itself.
+    retryable = not isinstance(error, UsageError)
+    return Result(None, Failure(kind, _message(error), _trace(error, code)), retryable)
 
 
 def _message(error: BaseException) -> str:
