@@ -120,7 +120,9 @@ def pack_outcome(outcome: Outcome) -> bytes:
     if outcome.failure is None:
         return head + (outcome.result or "null").encode()
     failure = outcome.failure
-    return head + json.dumps([failure.type, failure.message, failure.traceback]).encode()
+    texts = (failure.type, failure.message, failure.traceback)
+    # A lone half of a character pair could be neither stored nor shown.
+    return head + json.dumps([text.encode("utf-8", "backslashreplace").decode() for text in texts]).encode()
 
 
 def unpack_outcome(packet: bytes) -> Outcome:

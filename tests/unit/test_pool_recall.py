@@ -1,0 +1,99 @@
+"""Jobs that have not begun can be taken back, without any chance that they run as well."""
+
+import random
+import time
+from pathlib import Path
+
+from _yadtq.jobs import Ended, Job
+from tests.support.pools import Driver, marks, running_pool
+
+
+def teach(driver: Driver, task: str, *args: object, count: int = 60) -> None:
+    """Lets the pool learn that this task is short."""
+    jobs = [driver.job(task, *args) for _ in range(count)]
+    driver.pool.submit(jobs)
+    for job in jobs:
+        driver.ended(job)
+
+
+def test_under_load_none_is_both_run_and_recalled_and_none_is_lost(tmp_path: Path) -> None:
+    path, count, dice = tmp_path / "marks", 6000, random.Random(4)
+    with running_pool(2) as driver:
+        jobs = {number: driver.job("mark", str(path), number) for number in range(count)}
+        left = list(jobs.values())
+        recalled: list[Job] = []
+        end = time.monotonic() + 60
+        while left or driver.pool.held():
+            assert time.monotonic() < end
+            if left and driver.pool.held() < 400:
+                size = dice.randint(1, 300)
+                driver.pool.submit(left[:size])
+                left = left[size:]
+            driver.receive()
+            if dice.random() < 0.3:
+                recalled += driver.pool.recall()
+        driver.until(lambda: len(driver.of(Ended)) + len(recalled) >= count, "the end of all")
+        ran = marks(path, 0)
+        print(f"{len(ran)} ran, {len(recalled)} recalled")
+        assert len(recalled) > 100
+        assert len(ran) > 100
+        assert sorted(ran) == sorted(set(ran))
+        recalled_numbers = {number for number, job in jobs.items() if job in set(recalled)}
+        assert recalled_numbers | set(ran) == set(range(count))
+        assert not recalled_numbers & set(ran)
+        assert {each.job.claim for each in driver.of(Ended)} == {jobs[number].claim for number in ran}
+
+
+def test_recalled_jobs_are_all_that_had_not_begun(tmp_path: Path) -> None:
+    path = tmp_path / "marks"
+    with running_pool(1) as driver:
+        first = driver.submit("announce_and_nap", str(path), 0.3)
+        others = [driver.submit("add", number) for number in range(10)]
+        driver.until(lambda: marks(path, 1), "its start")
+        assert driver.pool.recall() == others
+        assert driver.pool.held() == 1
+        assert driver.ended(first).failure is None
+        assert driver.pool.recall() == []
+
+
+def test_jobs_behind_one_that_turns_out_slow_go_to_a_free_child(tmp_path: Path) -> None:
+    with running_pool(2) as driver:
+        teach(driver, "nap", 0)
+        slow = driver.job("nap", 3)
+        quick = [driver.job("nap", 0) for _ in range(60)]
+        driver.pool.submit([slow, *quick])
+        for job in quick:
+            driver.ended(job)
+        assert driver.pool.running() == [slow.claim]
+
+
+def test_jobs_behind_slow_ones_on_all_children_are_reported_as_stuck() -> None:
+    with running_pool(1) as driver:
+        teach(driver, "nap", 0)
+        slow = driver.job("nap", 2)
+        quick = [driver.job("nap", 0) for _ in range(60)]
+        driver.pool.submit([slow, *quick])
+        stuck: list[Job] = []
+
+        def collect() -> bool:
+            stuck.extend(driver.pool.stuck())
+            return len(stuck) == len(quick)
+
+        driver.until(collect, "all stuck")
+        assert {job.claim for job in stuck} == {job.claim for job in quick}
+        assert driver.pool.running() == [slow.claim]
+        assert driver.pool.held() == 1
+        assert driver.pool.room() == 0
+        driver.ended(slow)
+
+
+def test_small_jobs_are_not_stuck_while_they_are_worked_off() -> None:
+    with running_pool(2) as driver:
+        teach(driver, "add", 1)
+        jobs = [driver.job("add", number) for number in range(300)]
+        driver.pool.submit(jobs)
+        given_back = 0
+        while driver.pool.held():
+            driver.receive()
+            given_back += len(driver.pool.stuck())
+        assert given_back < 150
