@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 from _yadtq.appetite import Appetite
 from _yadtq.claims import Assigned, Connection, OutOfRange, Read
 from _yadtq.clock import SystemClock
+from _yadtq.connections import consumer, servers
 from _yadtq.context import TaskContext, current_task, refuse_while_importing
 from _yadtq.errors import (
     AmbiguousId, BadArguments, BadHandler, LeaseLapsed, NotInMain, NotRetryable, OutboxFull, ProtocolTooNew, QueueFull,
@@ -61,7 +62,7 @@ from _yadtq.states import FINAL, SHOWN, STATUSES, STORED
 from _yadtq.waiting import Waiting
 # isort: on
 
-if TYPE_CHECKING:  # what opens connections is imported when one is wanted
+if TYPE_CHECKING:
     from _yadtq.broker import Broker
     from _yadtq.store import Store
 
@@ -134,16 +135,8 @@ def create_yadtq(
 
     kafka_servers: 'host:port' each. What is not given comes from the settings. Opens no connection yet.
     """
-    servers = ",".join(kafka_servers) if kafka_servers else None
-    settings = Settings.load(kafka_broker=servers, redis_host=redis_host, redis_port=redis_port)
-    return _connections(settings)
-
-
-def _connections(settings: Settings) -> "tuple[Broker, Store]":
-    from _yadtq.broker import Broker
-    from _yadtq.store import Store
-
-    return Broker(settings), Store(settings)
+    broker = ",".join(kafka_servers) if kafka_servers else None
+    return servers(Settings.load(kafka_broker=broker, redis_host=redis_host, redis_port=redis_port))
 
 
 class TaskClient:
@@ -156,7 +149,7 @@ class TaskClient:
         self, settings: Settings | None = None, *, broker: "Broker | None" = None, result_store: "Store | None" = None
     ) -> None:
         if broker is None or result_store is None:
-            broker, result_store = _connections(settings or Settings.load())
+            broker, result_store = servers(settings or Settings.load())
         self._broker, self._store = broker, result_store
         self._name = f"{socket.gethostname()}-{os.getpid()}~{secrets.token_hex(3)}"
         self._numbers = itertools.count(1)  # of its submissions
@@ -347,8 +340,8 @@ class TaskWorker:
     settings: from the environment when not given. task_handlers: name → function; when not given, what `@task` has
     registered. Raises BadHandler, by name, for a function that a child process could not import.
 
-    One thread makes all decisions. Others (the Kafka reader, the pool's reader, the wake-up listener) only put messages
-    into its inbox; the relay works for itself.
+    One thread makes all decisions. Others (the Kafka consumer, the pool's reader, the wake-up listener) only put
+    messages into its inbox; the relay works for itself.
     """
 
     def __init__(
@@ -368,7 +361,7 @@ class TaskWorker:
         }
         self._signatures = [signature_of(name, each.function) for name, each in sorted(given.items())]
         if broker is None or result_store is None:
-            broker, result_store = _connections(self.settings)
+            broker, result_store = servers(self.settings)
         self._broker, self._store = broker, result_store
         self._clock = SystemClock()
         self._inbox = Inbox()
@@ -387,7 +380,7 @@ class TaskWorker:
         while it is imported for its tasks.
         """
         refuse_while_importing()
-        self._reader = self._broker.reader(self._inbox.put, self.settings.worker_id)
+        self._consumer = consumer(self.settings, self._broker, self._inbox.put)
         self._relay = Relay(self._store, self._broker, self.log, self._clock)
         try:
             with stopped_by_signals(self.stop):
@@ -398,7 +391,7 @@ class TaskWorker:
             return EXIT_USAGE
         finally:
             self._relay.stop(LEAVE_SECONDS)
-            self._reader.stop(LEAVE_SECONDS)
+            self._consumer.stop(LEAVE_SECONDS)
             self._broker.close()
             self._store.close()
             self.log.flush()
@@ -441,7 +434,7 @@ class TaskWorker:
                 continue
             self._trouble.over()
             self.log.info("join", text=f"{me.name}, {self.settings.concurrency} at once: {', '.join(self._handlers)}")
-            for thread in (self._reader, self._relay):
+            for thread in (self._consumer, self._relay):
                 if not thread.is_alive():
                     thread.start()
             return True
@@ -469,7 +462,7 @@ class TaskWorker:
     def _place(self) -> None:
         """Tells the reader where the queue is in the partitions that the group has just given it."""
         if self._unplaced:
-            self._reader.obey(self._intake.assign(self._unplaced, self._store.positions()))
+            self._consumer.obey(self._intake.assign(self._unplaced, self._store.positions()))
             self._unplaced = set()
 
     def _take(self, me: Incarnation) -> None:
@@ -483,7 +476,7 @@ class TaskWorker:
         taken = self._store.take(me.name, me.number + 1, me.number, room, me.running(), reads)
         me.number += 1
         self._appetite.fed(room, len(taken.claims), taken.due_seconds, now)
-        self._reader.obey(self._intake.answer(reads, taken.answers))
+        self._consumer.obey(self._intake.answer(reads, taken.answers))
         if self._stopping_since:
             me.refuse(taken.claims, "its worker stops")
         else:
@@ -519,7 +512,7 @@ class TaskWorker:
             case Woken():
                 self._appetite.woken()
             case Read():
-                self._reader.obey(self._intake.add(message))
+                self._consumer.obey(self._intake.add(message))
             case Assigned():
                 self._unplaced |= message.partitions
             case OutOfRange():
@@ -545,7 +538,7 @@ class TaskWorker:
             return
         self._stopping_since = self._clock.monotonic()
         self.log.info("drain", text=f"{me.pool.held()} tasks have {self.settings.drain_seconds:g} s to end")
-        self._reader.leave()
+        self._consumer.leave()
         me.give_back(me.pool.recall(), "its worker stops, and had not begun it")
 
     def _over(self, me: Incarnation) -> bool:

@@ -29,7 +29,7 @@ STRANGERS = ("store", "broker", "pool")  # none of them knows another one
 # Who may import a package that costs 0.14 s and more.
 COSTLY = {
     "redis": ("_yadtq/store.py",),
-    "kafka": ("_yadtq/broker.py",),
+    "kafka": ("_yadtq/broker.py", "_yadtq/consumer.py"),
     "tabulate": ("shell/render.py",),
     "prompt_toolkit": ("shell/", "dashboard/"),
 }
