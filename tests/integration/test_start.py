@@ -203,7 +203,7 @@ def test_in_a_terminal_ctrl_c_reaches_the_shell_alone(machine: Machine) -> None:
     command = ["env", "-C", str(ROOT), *variables, sys.executable, *machine.arguments, "--workers", "1"]
     terminal = Terminal(*command)
     terminal.see(r"✓ starting 1 worker")
-    terminal.see(r"^yadtq> ")
+    terminal.see(r"^yadtq>")
     terminal.type("ADD 2 3")
     terminal.see(r"add 2 3 = 5")
     terminal.type("half a line\x03")
