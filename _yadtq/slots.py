@@ -24,8 +24,9 @@ HORIZON_SECONDS = 0.006
 OVERRUN_SECONDS = 0.005
 # While a child is free, no other keeps more expected work than this.
 UNEVEN_SECONDS = 0.001
-# A job that is expected to wait longer than this had better go to another worker.
-PATIENCE_SECONDS = 0.02
+# A job that is expected to wait longer than this had better go to another worker. Not less: on a busy machine a child
+# may get no processor for so long, and the other workers there are no better off.
+PATIENCE_SECONDS = 0.05
 # What handing over and reporting costs, beside the handler's own time.
 OVERHEAD_SECONDS = 0.00002
 # The most jobs to ask for at once.

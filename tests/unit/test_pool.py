@@ -29,7 +29,8 @@ def test_a_job_comes_back_with_its_result_and_its_times(driver: Driver) -> None:
 
 
 def test_jobs_are_counted_while_they_are_inside(driver: Driver) -> None:
-    jobs = [driver.submit("nap", 0.2) for _ in range(3)]
+    driver.until(lambda: driver.pool.room() >= 2, "both children ready")
+    jobs = [driver.submit("nap", 0.5) for _ in range(3)]
     assert driver.pool.held() == 3
     driver.until(lambda: len(driver.pool.running()) == 2, "two children at work")
     assert driver.pool.room() == 0
