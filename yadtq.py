@@ -418,6 +418,7 @@ class TaskWorker:
                 self._step(me)
             listener.stop()
             self._end(me)
+            listener.join(LEAVE_SECONDS)  # it must not listen to a store that is being closed
         finally:
             pool.close()
 
