@@ -28,6 +28,10 @@ QUOTIENT_DIGITS = 34  # of a quotient that never ends, and about as many after i
 TEXT_BYTES = 1_000_000  # that decompress writes at most
 LONGEST_SECONDS = 30 * 86_400
 PROGRESS_STEPS = 10
+HOW_TO_MAKE_A_KEY = (
+    "give all workers the same ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, made by "
+    "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+)
 
 # Whatever does not fit into so many digits raises Inexact (or Overflow and Underflow, which are kinds of it).
 EXACT = Context(prec=DIGITS, Emax=DIGITS - 1, Emin=1 - DIGITS, traps=[Inexact])
@@ -177,16 +181,12 @@ def _fernet() -> Fernet:
     from cryptography.fernet import Fernet  # noqa: PLC0415 - see decrypt
 
     key = Settings.load().encryption_key
-    how = (
-        "make one with `python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'`, "
-        "and give it to every worker as ENCRYPTION_KEY or in a file that ENCRYPTION_KEY_FILE names"
-    )
     if not key:
-        raise SettingError(f"this worker has no encryption key: {how}")
+        raise SettingError(f"this worker has no encryption key: {HOW_TO_MAKE_A_KEY}")
     try:
         return Fernet(key)
     except ValueError:
-        raise SettingError(f"the encryption key of this worker is not 32 bytes in URL-safe base64: {how}") from None
+        raise SettingError(f"ENCRYPTION_KEY is not 32 bytes in URL-safe base64: {HOW_TO_MAKE_A_KEY}") from None
 
 
 def _utf8(text: Any) -> bytes:
