@@ -118,7 +118,9 @@ class Pool:
                 reader.children.slots.submit(jobs)
                 reader.children.balance(now)
                 return
-        reader.publish([Interrupted(job, now, now, begun=False) for job in jobs])
+            reader.children.messages += [Interrupted(job, now, now, begun=False) for job in jobs]
+            messages = reader.taken()
+        reader.publish(messages)
 
     def running(self) -> list[str]:
         """Claims that have begun and not ended: at most one a child."""
@@ -127,10 +129,10 @@ class Pool:
             return reader.children.slots.running()
 
     def held(self) -> int:
-        """Jobs inside, begun or not."""
+        """Jobs inside, begun or not. When it is 0, the outcome of every job has been posted."""
         reader = self._started()
         with reader.lock:
-            return reader.children.slots.held()
+            return reader.children.slots.held() + reader.unposted
 
     def tick(self) -> float:
         """Does what is due: moves jobs that wait behind slow ones, enforces time limits, replaces dead children.
@@ -148,7 +150,7 @@ class Pool:
             children.slots.unblock()
             children.balance(now)
             seconds = min(children.slots.seconds_to_check(now), max(0.001, children.seconds_to_birth(now)))
-            messages = children.take_messages()
+            messages = reader.taken()
         reader.publish(messages)
         return seconds
 

@@ -7,7 +7,7 @@ from functools import partial
 from _yadtq import guard
 from _yadtq.children import Child, Children
 from _yadtq.clock import Clock
-from _yadtq.jobs import Interrupted, Lost, PoolMessage
+from _yadtq.jobs import Interrupted, Lost, PoolMessage, Printed
 from _yadtq.process import Born, Dead, Fired, GuardProcess
 from _yadtq.watch import Watch
 
@@ -20,9 +20,9 @@ PIPES_FIRST, CHILDREN_NEXT, GUARD_LAST = 0, 1, 2
 class Reader(threading.Thread):
     """Lives as long as the guard. What is public here is for the pool, which takes `lock` for it.
 
-    lock: guards `children`, `live_until`, `is_closing` and `is_over`; notified when any of them changes.
+    lock: guards all that is public here; notified when a child is ready or everything has ended.
     live_until: seconds of CLOCK_BOOTTIME until which children may live; None: not confirmed yet.
-    is_over: all processes are dead.
+    is_over: all processes are dead. unposted: outcomes that have left `children` and are not posted yet.
     """
 
     def __init__(self, names: Collection[str], setup: bytes, post: Callable[[PoolMessage], None], clock: Clock) -> None:
@@ -34,6 +34,7 @@ class Reader(threading.Thread):
         self.live_until: float | None = None
         self.is_closing = False
         self.is_over = False
+        self.unposted = 0
         self._post = post
         self._clock = clock
         self._watch = Watch()
@@ -45,10 +46,20 @@ class Reader(threading.Thread):
             self.children.ending = self.children.ending or reason
             self.guarding.fire()
 
+    def taken(self) -> list[PoolMessage]:
+        """Under the lock: what `children` have to tell, for `publish`."""
+        messages = self.children.take_messages()
+        self.unposted += _outcomes(messages)
+        return messages
+
     def publish(self, messages: list[PoolMessage]) -> None:
-        """Posts messages. Without the lock."""
+        """Posts messages that were `taken`. Without the lock."""
         for message in messages:
             self._post(message)
+        outcomes = _outcomes(messages)
+        if outcomes:
+            with self.lock:
+                self.unposted -= outcomes
 
     def run(self) -> None:
         try:
@@ -84,14 +95,14 @@ class Reader(threading.Thread):
             self.children.balance(self._clock.monotonic())
             if self.children.broken or len(self.children.slots.open) > was_open:
                 self.lock.notify_all()
-            messages = self.children.take_messages()
+            messages = self.taken()
         self.publish(messages)
 
     def _hear_pipe(self, child: Child, pipe: int) -> None:
         with self.lock:
             if not self.children.hear_pipe(child, pipe):
                 self._watch.remove(pipe)
-            messages = self.children.take_messages()
+            messages = self.taken()
         self.publish(messages)
 
     def _hear_guard(self) -> None:
@@ -103,7 +114,7 @@ class Reader(threading.Thread):
             except EOFError:
                 has_ended = True
             self.children.balance(self._clock.monotonic())
-            messages = self.children.take_messages()
+            messages = self.taken()
             self.lock.notify_all()
         self.publish(messages)
         if has_ended:
@@ -151,9 +162,14 @@ class Reader(threading.Thread):
             self.is_over = True
             self._watch.remove(self.guarding.fileno())
             self.guarding.close()
-            messages = self.children.take_messages()
-            messages += [Interrupted(job, now, now, begun=False) for job in self.children.slots.recall()]
+            waiting = self.children.slots.recall()
+            self.children.messages += [Interrupted(job, now, now, begun=False) for job in waiting]
             if not self.is_closing:
-                messages.append(Lost(self.children.ending))
+                self.children.messages.append(Lost(self.children.ending))
+            messages = self.taken()
             self.lock.notify_all()
         self.publish(messages)
+
+
+def _outcomes(messages: list[PoolMessage]) -> int:
+    return sum(not isinstance(message, (Printed, Lost)) for message in messages)

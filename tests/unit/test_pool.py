@@ -179,3 +179,12 @@ def test_an_idle_child_that_dies_is_replaced_and_the_pool_says_so(driver: Driver
     driver.until(lambda: any("SIGKILL" in str(message) for message in driver.messages), "a word about it")
     driver.until(lambda: driver.pool.room() >= 2, "the replacement")
     assert driver.result("processes")[0] != child
+
+
+def test_no_job_is_inside_any_more_only_when_its_outcome_was_posted(driver: Driver) -> None:
+    for _ in range(300):
+        driver.submit("add", 1)
+        while driver.pool.held():
+            driver.pool.tick()
+        assert not driver.inbox.empty()
+        driver.receive()
