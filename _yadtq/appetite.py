@@ -1,6 +1,6 @@
 """When a worker asks the queue for tasks. Pure: it is told the time.
 
-It asks when the last answer filled every free slot, when it was woken, when a delayed task is due, and once a second,
+It asks when the last answer left no slot free, when it was woken, when a delayed task is due, and once a second,
 which covers a wake-up message that was lost.
 """
 
@@ -34,9 +34,13 @@ class Appetite:
         return self.in_doubt or (room > 0 and (self._hungry or self.looks(now)))
 
     def fed(self, room: int, got: int, due_seconds: float | None, now: float) -> None:
-        """The answer: `got` tasks for `room` slots; the next delayed task may start in `due_seconds`."""
+        """The answer: `got` tasks for `room` slots; the next delayed task may start in `due_seconds`.
+
+        One that left a slot free has registered this worker as idle: it will be woken. After any other, also one that
+        was asked without a free slot, nobody wakes it: it asks as soon as a slot is free.
+        """
         self.in_doubt = False
-        self._hungry = room > 0 and got >= room
+        self._hungry = got >= room
         self._look_at = now + LOOK_SECONDS
         self._due_at = math.inf if due_seconds is None else now + due_seconds
 
