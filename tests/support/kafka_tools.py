@@ -1,0 +1,98 @@
+"""What tests ask Kafka for directly, past YADTQ: foreign messages, the group's members, the event log."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import kafka
+
+from tests.support.waiting import eventually
+
+
+def send(broker: str, topic: str, values: Iterable[bytes | str], partition: int = 0) -> list[int]:
+    """Publishes values to one partition, in order, as any other program would. Returns their offsets."""
+    producer = kafka.KafkaProducer(bootstrap_servers=broker, max_request_size=8 << 20)
+    try:
+        sent: list[Any] = [
+            producer.send(topic, value.encode() if isinstance(value, str) else value, partition=partition)
+            for value in values
+        ]
+        return [future.get(timeout=10).offset for future in sent]
+    finally:
+        producer.close(timeout=5)
+
+
+def ends(broker: str, topic: str, partitions: int = 12) -> list[int]:
+    """The end offset of each partition of a topic."""
+    consumer = kafka.KafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False, group_id=None)
+    try:
+        wanted = [kafka.TopicPartition(topic, number) for number in range(partitions)]
+        found = consumer.end_offsets(wanted)
+        return [found[partition] for partition in wanted]
+    finally:
+        consumer.close(timeout_ms=2000)
+
+
+def members(broker: str, group: str) -> dict[str, tuple[str, frozenset[int]]]:
+    """The readers of a group: client id → (member id, its partitions). A member that joins anew has a new id."""
+    with _admin(broker) as admin:
+        described = admin.describe_groups([group])[group]
+    return {
+        member["client_id"]: (
+            member["member_id"],
+            frozenset(
+                partition
+                for topic in (member["member_assignment"] or {}).get("assigned_partitions", [])
+                for partition in topic["partitions"]
+            ),
+        )
+        for member in described["members"]
+    }
+
+
+def wait_for_readers(broker: str, group: str, count: int, partitions: int = 12) -> dict[str, frozenset[int]]:
+    """Waits until a group has so many members that share all partitions evenly: client id → its partitions."""
+
+    def shared() -> dict[str, frozenset[int]] | None:
+        found = {name: part for name, (_, part) in members(broker, group).items()}
+        sizes = sorted(len(part) for part in found.values())
+        even = len(sizes) == count and sum(sizes) == partitions and sizes[-1] - sizes[0] <= 1
+        return found if even else None
+
+    found = eventually(shared, 30, f"{count} readers of {group}")
+    assert found is not None
+    return found
+
+
+def read_events(broker: str, topic: str) -> dict[str, dict[str, Any]]:
+    """The event log from its start to its present end, freed of repeats: entry id → event, in order."""
+    events: dict[str, dict[str, Any]] = {}
+    for key, value in _whole_topic(broker, topic):
+        events.setdefault(key.decode(), json.loads(value))
+    return events
+
+
+def _whole_topic(broker: str, topic: str) -> Sequence[tuple[bytes, bytes]]:
+    consumer = kafka.KafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False, group_id=None)
+    try:
+        partition = kafka.TopicPartition(topic, 0)
+        consumer.assign([partition])
+        consumer.seek_to_beginning(partition)
+        end = consumer.end_offsets([partition])[partition]
+        rows: list[tuple[bytes, bytes]] = []
+        while (consumer.position(partition) or 0) < end:
+            for batch in consumer.poll(timeout_ms=500).values():
+                rows += [(row.key, row.value) for row in batch if row.offset < end]
+        return rows
+    finally:
+        consumer.close(timeout_ms=2000)
+
+
+@contextmanager
+def _admin(broker: str) -> Iterator[Any]:
+    admin = kafka.KafkaAdminClient(bootstrap_servers=broker)
+    try:
+        yield admin
+    finally:
+        admin.close()
