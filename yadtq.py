@@ -41,6 +41,7 @@ from _yadtq.errors import (
     QueueMissing, ServerUnreachable, SettingError, SubmissionRefused, SubmissionUnknown, TaskIdConflict, TaskNotFound,
     UsageError, WaitTimeout, YadtqError,
 )
+from _yadtq.failure import Failure
 from _yadtq.founding import founded
 from _yadtq.handlers import handler_of, import_modules
 from _yadtq.inbox import Inbox, Stop
@@ -51,7 +52,7 @@ from _yadtq.log import Log, Trouble, visible
 from _yadtq.messages import Call, Header, Submission, decode, encode, in_parts, submission
 from _yadtq.pool import Pool
 from _yadtq.records import (
-    Attempt, Failure, Health, Parameter, Signature, Stats, Task, Worker, about_worker, stats_of, task_of,
+    Attempt, Health, Parameter, Signature, Stats, Task, Worker, about_worker, stats_of, task_of,
     worker_of,
 )
 from _yadtq.relay import Relay
@@ -380,6 +381,7 @@ class TaskWorker:
         while it is imported for its tasks.
         """
         refuse_while_importing()
+        self.settings.hand_down()
         self._consumer = consumer(self.settings, self._broker, self._inbox.put)
         self._relay = Relay(self._store, self._broker, self.log, self._clock)
         try:
@@ -555,8 +557,11 @@ class TaskWorker:
         """Stops what still runs, gives everything back, and leaves. Outcomes outlive an outage of Redis."""
         me.pool.abort()
         patience = self._clock.monotonic() + LEAVE_SECONDS
-        while me.pool.held() or me.outcomes:
-            self._note(me, min(0.2, me.pool.tick()))
+        while True:
+            done = me.pool.held() == 0  # then all that it has to say is in the inbox
+            self._note(me, 0 if done else min(0.2, me.pool.tick()))
+            if done and not me.outcomes:
+                break
             try:
                 me.settle()
             except YadtqError as error:

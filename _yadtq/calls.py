@@ -11,7 +11,7 @@ from types import CodeType, CoroutineType, TracebackType
 from typing import Any, Protocol
 
 from _yadtq.errors import UsageError
-from _yadtq.records import Failure
+from _yadtq.failure import Failure
 
 RESULT_BYTES = 1_000_000
 MESSAGE_CHARACTERS = 2000

@@ -15,9 +15,9 @@ from typing import Any
 
 from _yadtq import calls, context, packets
 from _yadtq.errors import BadHandler, NotInMain
+from _yadtq.failure import Failure
 from _yadtq.handlers import Handler, MainScript, load
 from _yadtq.output import Budget, LineWriter, text_stream
-from _yadtq.records import Failure
 
 # Lines are gathered into packets of about this size.
 _PRINTED_BYTES = packets.INLINE_BYTES // 2

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from _yadtq.claims import Claim, Outcome
+from _yadtq.failure import Failure
 from _yadtq.jobs import Crashed, Ended, Interrupted, TimedOut
 from _yadtq.messages import encode
-from _yadtq.records import Failure
 
 MOST_DELAYS = 60  # a retry waits at most so many times the first delay
 

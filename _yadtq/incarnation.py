@@ -15,11 +15,11 @@ from _yadtq.claims import Claim, Outcome, first_part
 from _yadtq.clock import Clock
 from _yadtq.decisions import Policy, decide, failed, release
 from _yadtq.errors import ServerUnreachable
+from _yadtq.failure import Failure
 from _yadtq.handlers import Handler
 from _yadtq.jobs import Crashed, Ended, Interrupted, Job, TimedOut
 from _yadtq.log import Log
 from _yadtq.pool import Pool
-from _yadtq.records import Failure
 from _yadtq.settings import Settings
 
 if TYPE_CHECKING:  # it brings redis with it

@@ -5,7 +5,7 @@ Instants are seconds of CLOCK_MONOTONIC, which all processes of a machine share.
 
 from dataclasses import dataclass
 
-from _yadtq.records import Failure
+from _yadtq.failure import Failure
 
 
 @dataclass(frozen=True, slots=True)

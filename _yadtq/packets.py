@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from _yadtq.failure import Failure
 from _yadtq.jobs import Job
-from _yadtq.records import Failure
 
 SETUP, JOB = b"S", b"J"
 READY, BROKEN, OUTCOME, PRINTED, FULL = b"R", b"B", b"O", b"P", b"F"

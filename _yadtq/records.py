@@ -5,20 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from _yadtq.failure import Failure
 from _yadtq.messages import decode, encode
 from _yadtq.states import FINAL, STATUSES
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a task failed: the exception's type and message, and the end of its traceback ('' where there is none)."""
-
-    type: str
-    message: str
-    traceback: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.type}: {self.message}" if self.message else self.type
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,11 @@ class Settings:
         values["worker_id"] = values["worker_id"] or f"{socket.gethostname()}-{os.getpid()}"
         return cls(**values)
 
+    def hand_down(self) -> None:
+        """Puts what tasks read of the settings where a child process of this one finds it."""
+        if self.encryption_key:
+            os.environ[TABLE["encryption_key"].variables[0]] = self.encryption_key
+
     def environment(self) -> dict[str, str]:
         """The settings as environment variables, for a process that this one starts."""
         return {TABLE[field.name].variables[0]: _written(getattr(self, field.name)) for field in fields(self)}
