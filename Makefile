@@ -1,6 +1,7 @@
-# YADTQ needs Python 3.11 or newer and make, nothing else: `make help`.
+# YADTQ needs Python 3.11 or newer and make, nothing else: `make help`. ARGS are for start.py, PYTEST_ARGS for pytest.
 PYTHON ?= python3
 WORKERS ?= 4
+ARGS ?=
 PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,11 +15,11 @@ MAKEFLAGS += --no-print-directory
 help: ## Shows this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-up: $(VENV)/.local ## Starts Kafka, Redis and 4 workers (WORKERS=n) and opens the shell; Exit stops all
-	@exec $(BIN)/python start.py --workers $(WORKERS)
+up: $(VENV)/.local ## Starts Kafka, Redis and 4 workers (WORKERS=n), opens the shell; Exit stops all
+	@exec $(BIN)/python start.py --workers $(WORKERS) $(ARGS)
 
 down: ## Stops a run, and what a killed one left behind
-	@if [ -x $(BIN)/python ]; then exec $(BIN)/python start.py --stop; else echo "nothing was running"; fi
+	@if [ -x $(BIN)/python ]; then exec $(BIN)/python start.py --stop $(ARGS); else echo "nothing was running"; fi
 
 clean: down ## Forgets all tasks, results and logs (Kafka's jars stay)
 	@rm -rf .yadtq/data .yadtq/logs .yadtq/run

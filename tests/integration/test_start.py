@@ -32,14 +32,22 @@ class Machine:
         self.mark = secrets.token_hex(8)
         self.kafka_port, self.redis_port = free_port(), free_port()
         self.environment = {MARK: self.mark, "REDIS_PORT": str(self.redis_port)}
-        self.arguments = ["start.py", "--home", str(home), "--kafka-port", str(self.kafka_port)]
+        self.options = ["--home", str(home), "--kafka-port", str(self.kafka_port)]
+        self.arguments = ["start.py", *self.options]
         home.mkdir()
         (home / "jars").symlink_to(kafka_jars(JARS).parent)
 
     def run(self, lines: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A whole run, with these lines for the shell."""
+        return self.command([sys.executable, *self.arguments, *arguments], lines, environment)
+
+    def make(self, target: str, lines: str = "") -> subprocess.CompletedProcess[str]:
+        """The same by make."""
+        return self.command(["make", target, "WORKERS=1", f"ARGS={' '.join(self.options)}"], lines, {})
+
+    def command(self, words: list[str], lines: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, *self.arguments, *arguments],
+            words,
             input=lines,
             cwd=ROOT,
             env={**os.environ, **self.environment, **environment},
@@ -94,6 +102,14 @@ def test_a_pipe_gets_results_that_the_next_run_still_has(machine: Machine) -> No
     assert re.search(r"mul 4 5 +completed +20\b", second.stdout), second.stderr
     assert re.search(r"sleep 1 +completed\b", second.stdout)  # the shell did not wait for it, but its worker did
     assert machine.left() == []
+
+
+def test_make_hands_the_pipe_through_and_says_nothing_itself(machine: Machine) -> None:
+    done = machine.make("up", "ADD 2 3\nShow-Tasks\nExit\n")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"add 2 3 +completed +5\b", done.stdout)
+    assert "start.py" not in done.stdout + done.stderr
+    assert machine.make("down").stderr == "yadtq: nothing was running\n"
 
 
 def test_a_port_in_use_is_one_line_and_nothing_else_stays(machine: Machine) -> None:
