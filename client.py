@@ -16,7 +16,7 @@ from shell import oneshot, pipe
 from shell.answers import USAGE
 from shell.commands import COMMANDS
 from shell.live import Live
-from shell.render import Output, Screen
+from shell.render import Output, Screen, wants_colour
 from shell.session import Manner, Session
 from yadtq import SettingError, Settings, TaskClient, add_flags, given_flags
 
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _without_prompt(client: TaskClient, given: argparse.Namespace, one: bool) -> int:
     """One command, or those of a pipe."""
     terminal = sys.stdout.isatty()
-    screen = Screen(_columns() if terminal else 0, terminal and not os.environ.get("NO_COLOR"))
+    screen = Screen(_columns() if terminal else 0, terminal and wants_colour(os.environ))
     output = Output(sys.stdout, sys.stderr)
     if not one:
         session = Session(client, Manner.PIPE, pipe.PipeAsker(sys.stdin), COMMANDS, Live)

@@ -55,8 +55,10 @@ def run_time(task: Task, now: float) -> str:
 
 
 def length(seconds: float) -> str:
-    """A length of time: 12 ms, 3.4 s, 5 min 6 s, 2 h 3 min, 4 d 5 h."""
+    """A length of time: <1 ms, 12 ms, 3.4 s, 5 min 6 s, 2 h 3 min, 4 d 5 h."""
     seconds = max(0.0, seconds)
+    if seconds < 0.001:
+        return "<1 ms"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < MINUTE:

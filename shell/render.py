@@ -3,7 +3,7 @@
 Every string of an answer is made visible here, so nothing from outside reaches the terminal as it came.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -71,6 +71,11 @@ class Output:
     def _write(self, stream: TextIO, lines: Iterable[str]) -> None:
         stream.write("".join(f"{line}\n" for line in lines))
         stream.flush()
+
+
+def wants_colour(environment: Mapping[str, str]) -> bool:
+    """Whether a terminal is to be coloured: not under NO_COLOR, and not a dumb one."""
+    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
 def exit_code(error: Exception) -> int:

@@ -1,6 +1,7 @@
 """The prompt: reads a line, runs it, shows the answer, and shows above itself what happens meanwhile."""
 
 import asyncio
+import contextvars
 import logging
 import os
 import sys
@@ -27,13 +28,14 @@ from shell.history import SharedHistory, state_folder
 from shell.live import Refresher
 from shell.notices import Notices
 from shell.parsing import BadInput, tokens_of_line
-from shell.render import Output, Screen
+from shell.render import Output, Screen, wants_colour
 from shell.session import Manner, Session
-from shell.toolbar import toolbar
+from shell.toolbar import hint, toolbar
 from shell.width import width
 from yadtq import Settings, TaskClient, YadtqError, visible
 
 WELCOME = "YADTQ: Help lists the commands, Tab completes, Ctrl-D leaves."
+ASKING = "An empty line ends the questions · Ctrl-C goes back to the commands"
 STYLE = Style.from_dict(
     {
         "bottom-toolbar": "noreverse",
@@ -57,6 +59,7 @@ class Prompt:
         self._name = f"{visible(name)}> "
         self._colour = colour
         self._running: PromptSession[str] | None = None
+        self._context = contextvars.copy_context()  # in which prompt_toolkit finds its application
         self._lines = self._prompt(WordCompleter(lambda text: candidates(text, refresher.live)), history)
         self.collect: Callable[[], list[Line]] = list
         self.can_confirm = True
@@ -79,8 +82,12 @@ class Prompt:
         """One answer that `check` accepts; what is wrong with another one is said, and it is asked for again."""
         known = list(words)
         prompt = self._prompt(WordCompleter(lambda text: _beginning_with(text, known)), InMemoryHistory())
+        prompt.key_bindings = None
         while True:
-            text = self._read(prompt, question)
+            try:
+                text = self._read(prompt, question)
+            except KeyboardInterrupt:
+                raise EOFError from None
             try:
                 check(text)
             except BadInput as error:
@@ -99,7 +106,7 @@ class Prompt:
         running = self._running
         loop = running.app.loop if running is not None else None
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._show_above)
+            loop.call_soon_threadsafe(self._show_above, context=self._context)
 
     def show_notices(self) -> None:
         for line in self.collect():
@@ -111,6 +118,7 @@ class Prompt:
 
     def _read(self, prompt: PromptSession[str], message: str) -> str:
         def begin() -> None:
+            self._context = contextvars.copy_context()
             self._running = prompt
             history_before_typed_ahead(prompt)
             asyncio.get_running_loop().call_soon(self._show_above)
@@ -134,8 +142,9 @@ class Prompt:
 
     def _toolbar(self) -> StyleAndTextTuples:
         app = get_app()
-        text = app.current_buffer.text if self._running is self._lines else ""
-        return toolbar(self._refresher.live, text, app.output.get_size().columns)
+        live = self._refresher.live
+        about = hint(live, app.current_buffer.text) if self._running is self._lines else ASKING
+        return toolbar(live, about, app.output.get_size().columns)
 
 
 def run(client: TaskClient, settings: Settings, as_json: bool = False) -> int:
@@ -146,7 +155,7 @@ def run(client: TaskClient, settings: Settings, as_json: bool = False) -> int:
     refresher = Refresher(client)
     output = Output(sys.stdout, sys.stdout)
     name = "yadtq" if settings.namespace == "yadtq" else f"yadtq {settings.namespace}"
-    prompt = Prompt(output, refresher, history, name, not os.environ.get("NO_COLOR"))
+    prompt = Prompt(output, refresher, history, name, wants_colour(os.environ))
     session = Session(client, Manner.PROMPT, prompt, COMMANDS, lambda: refresher.live)
     session.json = as_json
     notices = Notices(client, session.own, prompt.arrived)

@@ -14,9 +14,9 @@ STYLES = {WORKS: "class:ok", DOWN: "class:down", ASKING: "class:asking"}
 Fragments = StyleAndTextTuples
 
 
-def toolbar(live: Live, text: str, columns: int) -> Fragments:
-    """Both lines as styled text, cut to the width of the screen."""
-    return [*_fitted([("class:hint", f" {hint(live, text)}")], columns), ("", "\n"), *_fitted(_status(live), columns)]
+def toolbar(live: Live, about: str, columns: int) -> Fragments:
+    """Both lines as styled text, the hint first, cut to the width of the screen."""
+    return [*_fitted([("class:hint", f" {about}")], columns), ("", "\n"), *_fitted(_status(live), columns)]
 
 
 def hint(live: Live, text: str) -> str:

@@ -164,7 +164,7 @@ def _outcomes(session: Session, task_ids: list[str], timeout: float | None) -> I
         yield outcome_line(task, time.time())
     if left:
         names = ", ".join(short(task_id) for task_id in sorted(left)[:5])
-        raise WaitTimeout(f"{names} had not ended after {length(timeout or 0)}; nothing was cancelled")
+        raise WaitTimeout(f"{names} had not ended after {timeout or 0:g} s; nothing was cancelled")
 
 
 def _task_row(task: Task, now: float) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def test_a_completion_replaces_what_was_begun_and_is_shown_harmless() -> None:
 @given(st.text())
 def test_no_line_breaks_completion_or_hint(text: str) -> None:
     offered(text)
-    shown = toolbar(LIVE, text, 60)
+    shown = toolbar(LIVE, hint(LIVE, text), 60)
     assert all(part.isprintable() or part == "\n" for _, part, *_ in shown)
 
 
@@ -96,7 +96,7 @@ def test_the_hint_says_what_is_wrong_with_a_server() -> None:
 
 
 def lines(live: Live, columns: int) -> list[str]:
-    return "".join(text for _, text, *_ in toolbar(live, "", columns)).split("\n")
+    return "".join(text for _, text, *_ in toolbar(live, hint(live, ""), columns)).split("\n")
 
 
 def test_the_bottom_line_shows_the_queue() -> None:
@@ -112,6 +112,6 @@ def test_the_bottom_line_says_what_is_unreachable_or_unknown() -> None:
 @pytest.mark.parametrize("columns", [1, 10, 40, 80])
 def test_the_bottom_lines_fit(columns: int) -> None:
     live = Live(signatures={"x": signature("x", about="日本語" * 50)}, redis_trouble="x" * 200)
-    shown = "".join(text for _, text, *_ in toolbar(live, "x", columns)).split("\n")
+    shown = "".join(text for _, text, *_ in toolbar(live, hint(live, "x"), columns)).split("\n")
     assert len(shown) == 2
     assert all(width(line) <= columns for line in shown)

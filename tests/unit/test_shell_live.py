@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -50,14 +51,13 @@ def test_a_look_at_the_queue(client: MemoryClient) -> None:
 def test_records_are_read_again_only_when_something_has_happened(
     client: MemoryClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = Live(**queue_now(client, Live()))
-    read: list[int] = []
-    monkeypatch.setattr(client, "list", lambda **_: read.append(1) or [])
-    queue_now(client, before)
-    assert not read
     client.submit("add", 1)
-    queue_now(client, before)
-    assert read
+    before = Live(**queue_now(client, Live()))
+    monkeypatch.setattr(client, "list", lambda **_: [])
+    client.put(replace(client.all()[0], args=[3]))
+    assert queue_now(client, before)["recent"] == before.recent != ()
+    client.submit("add", 1)
+    assert queue_now(client, before)["recent"] == ()
 
 
 def test_a_server_that_is_away_is_said_in_words(client: MemoryClient) -> None:

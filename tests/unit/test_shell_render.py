@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shell.answers import TASK_FAILED, UNREACHABLE, USAGE, Column, Leave, Line, Record, Stream, Table
 from shell.parsing import BadInput
-from shell.render import Output, Screen, exit_code, json_line, pointed, text_lines
+from shell.render import Output, Screen, exit_code, json_line, pointed, text_lines, wants_colour
 from shell.width import cut, width
 from yadtq import BadArguments, ServerUnreachable, TaskNotFound
 
@@ -95,6 +95,14 @@ def test_every_coloured_state_is_also_a_word() -> None:
     assert without == text_lines(TASKS, Screen(80))
     assert text_lines(Line("a1  failed  x", state="failed"), COLOUR) == ["a1  \x1b[31mfailed\x1b[0m  x"]
     assert text_lines(Record((("state", "queued"),)), COLOUR) == ["state  \x1b[36mqueued\x1b[0m"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_colour_can_be_refused(environment: dict[str, str], wanted: bool) -> None:
+    assert wants_colour(environment) is wanted
 
 
 def test_a_record_keeps_the_lines_of_a_text() -> None:

@@ -163,7 +163,7 @@ def test_wait_says_how_tasks_ended(client: MemoryClient) -> None:
 def test_wait_gives_up_in_time(client: MemoryClient) -> None:
     session = session_of(client)
     run(session, "ADD 2 3")
-    with pytest.raises(WaitTimeout, match="00000000 had not ended after 0 ms; nothing was cancelled"):
+    with pytest.raises(WaitTimeout, match="00000000 had not ended after 0 s; nothing was cancelled"):
         run(session, "Wait _ --timeout 0")
 
 
