@@ -1,14 +1,16 @@
 """What all tests share: the servers (started when the first test asks), a queue of its own for each test, programs."""
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from _yadtq.settings import Settings
+from _yadtq.settings import SETTINGS, Settings
 from local import process
 from tests.support.programs import RunningProgram, as_environment
+from tests.support.script_queue import ScriptQueue
 from tests.support.servers import (
     KAFKA_VARIABLE,
     REDIS_VARIABLE,
@@ -18,6 +20,10 @@ from tests.support.servers import (
     remove_queue,
     start_for_run,
 )
+
+# What a developer has set for programs of their own must not reach the tests.
+for _variable in (variable for setting in SETTINGS for variable in setting.variables):
+    os.environ.pop(_variable, None)
 
 StartWorker = Callable[..., RunningProgram]
 
@@ -67,6 +73,14 @@ def settings(kafka_broker: str, redis_address: tuple[str, int], namespace: str) 
 
 
 @pytest.fixture
+def queue(redis_address: tuple[str, int], namespace: str) -> Iterator[ScriptQueue]:
+    """A queue in Redis alone, which the test drives by hand: its clients, workers, Kafka and time."""
+    opened = ScriptQueue.at(redis_address, namespace)
+    yield opened
+    opened.remove()
+
+
+@pytest.fixture
 def environment(settings: Settings) -> dict[str, str]:
     """The settings of this test as environment variables, for processes that it starts (on top of os.environ)."""
     variables = settings.environment()
@@ -90,5 +104,7 @@ def worker_process(environment: dict[str, str], tmp_path: Path) -> Iterator[Star
         return program
 
     yield start
+    for program in started:
+        program.process.terminate()
     for program in started:
         process.stop(program.process, 5)

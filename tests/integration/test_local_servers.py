@@ -1,6 +1,7 @@
 """The embedded servers: they serve, keep what they were given, and say in one line why they do not start."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import kafka
@@ -52,7 +53,9 @@ def test_kafka_keeps_its_data_over_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("make", "setting"), [(redis_at, "REDIS_HOST"), (kafka_at, "KAFKA_BROKER")])
-def test_a_port_in_use_is_said_in_one_line(make: type[EmbeddedServer], setting: str, tmp_path: Path) -> None:
+def test_a_port_in_use_is_said_in_one_line(
+    make: Callable[[Path, int], EmbeddedServer], setting: str, tmp_path: Path
+) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
