@@ -1,8 +1,10 @@
 """The embedded servers: they serve, keep what they were given, and say in one line why they do not start."""
 
+import secrets
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import kafka
 import pytest
@@ -15,9 +17,9 @@ from tests.support.servers import kafka_at, redis_at
 
 def test_the_servers_of_a_run_speak_their_protocols(kafka_broker: str, redis_address: tuple[str, int]) -> None:
     producer = kafka.KafkaProducer(bootstrap_servers=kafka_broker)
-    written = producer.send("hello", b"world").get(timeout=10)
+    sent: Any = producer.send(f"hello-{secrets.token_hex(5)}", b"world")
+    assert sent.get(timeout=10).offset == 0
     producer.close(timeout=5)
-    assert written.offset == 0
     with redis.Redis(*redis_address) as connection:
         assert connection.config_get("appendonly", "appendfsync", "maxmemory-policy", "bind") == {
             "appendonly": "yes",
@@ -46,7 +48,8 @@ def test_kafka_keeps_its_data_over_a_restart(tmp_path: Path) -> None:
         server.start()
         server.wait_ready()
         producer = kafka.KafkaProducer(bootstrap_servers=f"127.0.0.1:{server.place.port}")
-        assert producer.send("kept", b"x", partition=0).get(timeout=10).offset == offset
+        sent: Any = producer.send("kept", b"x", partition=0)
+        assert sent.get(timeout=10).offset == offset
         producer.close(timeout=5)
         server.stop()
         assert not server.is_running()
