@@ -12,13 +12,9 @@
 local me, lease_ms = ARGV[1], tonumber(ARGV[3])
 local worker_key = P .. 'worker:' .. me
 local clock = lease_clock()
-local lease = redis.call('ZSCORE', P .. 'leases', me)
-if ARGV[2] ~= 'join' then
-  if not lease then                              -- deleted by hand: its claims may be reclaimed after a full length
-    redis.call('ZADD', P .. 'leases', string.format('%d', clock + lease_ms), me)
-    return {'lapsed'}
-  end
-  if tonumber(lease) <= clock then return {'lapsed'} end
+if ARGV[2] ~= 'join' and not holds_lease(me, clock) then
+  if not redis.call('ZSCORE', P .. 'leases', me) then lease_in_grace(me, clock, lease_ms) end
+  return {'lapsed'}
 end
 redis.call('ZADD', P .. 'leases', string.format('%d', clock + lease_ms), me)
 
@@ -27,10 +23,10 @@ if ARGV[9] ~= '' then fields[#fields + 1] = 'about'; fields[#fields + 1] = ARGV[
 redis.call('HSET', worker_key, unpack(fields))
 redis.call('PEXPIRE', worker_key, math.max(86400000, lease_ms * 2))
 redis.call('ZADD', P .. 'workers', string.format('%d', now), me)
-if ARGV[2] == 'join' then
+local joined = ARGV[2] == 'join' and redis.call('HSETNX', worker_key, 'started_at', at) == 1
+if joined then
   redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', string.format('%d', now - 86400000))
   redis.call('ZREMRANGEBYRANK', P .. 'workers', 0, -10001)
-  redis.call('HSETNX', worker_key, 'started_at', at)
 end
 
 local relay = ''
@@ -42,5 +38,5 @@ if ARGV[10] ~= '' then
   end
 end
 wake(sweep(clock, lease_ms, tonumber(ARGV[4]), 50))
-commit('beat', me, ARGV[2] == 'join' and {action = 'join'} or nil)
+commit('beat', me, joined and {action = 'join'} or nil)
 return {'ok', epoch, relay, redis.call('HEXISTS', worker_key, 'about') == 1 and '' or 'about'}

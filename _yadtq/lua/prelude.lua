@@ -53,6 +53,18 @@ local function lease_clock()
   return clock
 end
 
+-- A lease ends on a whole millisecond. One that its owner cannot renew ends on a half (rule grace).
+local function holds_lease(incarnation, clock)
+  local lease = tonumber(redis.call('ZSCORE', P .. 'leases', incarnation) or 0)
+  return lease > clock and lease % 1 == 0
+end
+
+local function lease_in_grace(incarnation, clock, lease_ms)      -- a missing lease is not a lapsed one
+  local lease = string.format('%d.5', clock + lease_ms)
+  redis.call('ZADD', P .. 'leases', lease, incarnation)
+  return lease
+end
+
 local function wake(count)                       -- tells idle workers that tasks are ready
   if count <= 0 then return end
   for _, worker in ipairs(redis.call('SPOP', P .. 'idle', math.min(count, 8))) do

@@ -1,7 +1,15 @@
 -- What take, beat and settle share: a claim ends without an outcome, and its task goes back to the queue.
 
--- Ends the attempt of a task in `processing`, and puts the task back. Returns true when it is ready again.
+local returned = {}                              -- ids that are ready again, in the order of their claims
+
+local function return_to_ready()                 -- first: they were taken before all that wait there
+  for i = #returned, 1, -1 do redis.call('LPUSH', E .. 'ready', returned[i]) end
+  returned = {}
+end
+
+-- Ends the attempt of a task in `processing`, and puts the task back, to be returned to ready or delayed.
 -- how.action   retry · crash · reclaim · release
+-- how.lost     nobody holds the claim any more: whoever settles it still is refused
 -- how.begun    whether its handler was started: then the attempt goes into the history, else it never was
 -- how.reason   for a person
 -- how.due      for a retry: milliseconds until it may start
@@ -11,8 +19,9 @@ local function put_back(id, key, how, worker)
   local rec = redis.call('HMGET', key, 'attempt', 'failures', 'crashes', 'claim', 'started_at', 'history', 'worker_id')
   local attempt, failures, crashes = tonumber(rec[1]), tonumber(rec[2] or 0), tonumber(rec[3] or 0)
   redis.call('ZREM', E .. 'processing', id)
-  local fields = {'status', 'queued', 'settled', rec[4]}
+  local fields = {'status', 'queued'}
   local function set(field, value) fields[#fields + 1] = field; fields[#fields + 1] = value end
+  if how.lost then set('claim', '') else set('settled', rec[4]) end
   if how.begun then
     set('history', remember(rec[6], {n = attempt, w = rec[7], s = how.started or rec[5], f = how.finished or at,
                                      o = how.action, r = how.reason}))
@@ -29,19 +38,22 @@ local function put_back(id, key, how, worker)
                         error = how.error, retry_at = how.due and instant(now + how.due) or nil})
   if how.due then
     redis.call('ZADD', E .. 'delayed', string.format('%d', now + how.due), id)
-    return false
+  else
+    returned[#returned + 1] = id
   end
-  redis.call('LPUSH', E .. 'ready', id)        -- first: it was taken before all that wait there
-  return true
 end
 
--- Ends a task for good because its process or worker died too often.
-local function give_up(id, key, crashes, reason, worker)
+local function forget(id)                        -- an id without a record would be in the way for ever
+  for _, index in ipairs({'all', 'processing'}) do redis.call('ZREM', E .. index, id) end
+end
+
+-- Ends a task for good because its process or worker died too often. lost: see above.
+local function give_up(id, key, crashes, reason, worker, lost)
   local rec = redis.call('HMGET', key, 'attempt', 'waiters', 'claim')
   local failure = cjson.encode({type = 'TooManyCrashes', traceback = '',
     message = string.format('%s; it crashed %d times, and is not started again', reason, crashes)})
   redis.call('HSET', key, 'status', 'failed', 'error', failure, 'crashes', string.format('%d', crashes),
-             'finished_at', at, 'settled', rec[3])
+             'finished_at', at, 'claim', lost and '' or rec[3])
   redis.call('HDEL', key, 'waiters')
   redis.call('ZREM', E .. 'processing', id)
   redis.call('ZADD', E .. 'failed', string.format('%d', now), id)
@@ -61,20 +73,18 @@ local function sweep(clock, lease_ms, max_crashes, limit)
     if target ~= '' then cursor = '0' end
   end
   local rows = redis.call('ZRANGEBYSCORE', E .. 'processing', '(' .. cursor, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
-  local became_ready, leases, begun_by = 0, {}, {}
+  local leases, begun_by = {}, {}
   for i = 1, #rows, 2 do
     local id, key = rows[i], E .. 'task:' .. rows[i]
     cursor = rows[i + 1]
     local rec = redis.call('HMGET', key, 'claim', 'crashes')
-    local owner = rec[1] and string.match(rec[1], '^(%S+) ') or ''
-    if leases[owner] == nil then
-      leases[owner] = redis.call('ZSCORE', P .. 'leases', owner) or 'none'
-      if leases[owner] == 'none' then
-        leases[owner] = string.format('%d', clock + lease_ms)
-        redis.call('ZADD', P .. 'leases', leases[owner], owner)
-      end
+    local owner = rec[1] and string.match(rec[1], '^(%S+) ')
+    if not owner then                              -- its record was deleted by hand
+      forget(id)
+    elseif leases[owner] == nil then
+      leases[owner] = redis.call('ZSCORE', P .. 'leases', owner) or lease_in_grace(owner, clock, lease_ms)
     end
-    if tonumber(leases[owner]) <= clock then
+    if owner and tonumber(leases[owner]) <= clock then
       if not begun_by[owner] then
         local told = redis.call('HMGET', P .. 'worker:' .. owner, 'running', 'given', 'slots')
         local begun, n = {}, 0
@@ -90,9 +100,9 @@ local function sweep(clock, lease_ms, max_crashes, limit)
       local crashes = tonumber(rec[2] or 0) + (begun and 1 or 0)
       local reason = 'worker ' .. plain(owner) .. ' was not heard of for ' .. math.floor(lease_ms / 1000) .. ' s'
       if begun and crashes >= max_crashes then
-        give_up(id, key, crashes, reason, owner)
-      elseif put_back(id, key, {action = 'reclaim', crash = begun, begun = begun, reason = reason}, owner) then
-        became_ready = became_ready + 1
+        give_up(id, key, crashes, reason, owner, true)
+      else
+        put_back(id, key, {action = 'reclaim', lost = true, crash = begun, begun = begun, reason = reason}, owner)
       end
     end
   end
@@ -108,5 +118,7 @@ local function sweep(clock, lease_ms, max_crashes, limit)
     end
   end
   redis.call('HSET', KEYS[1], 'sweep_cursor', cursor, 'sweep_for', target)
+  local became_ready = #returned
+  return_to_ready()
   return became_ready
 end

@@ -5,12 +5,26 @@
 --     submission   names this one submission: a repeated call is the same one
 --
 -- Returns {'ok', generation, epoch, seq, word, …}
---   word   publish · known (in the queue already, nothing to publish) · conflict (another task has the id)
+--   word   publish · known (in the queue already, nothing to publish) · conflict (another task has the id, or this
+--          very submission was withdrawn: a call that comes late undoes no refusal)
 
-if outbox_full(ARGV[1]) then return {'full'} end
-local words = {}
-local count = tonumber(ARGV[2])
-local order = redis.call('HINCRBY', KEYS[1], 'order', count) - count
+local words, tasks = {}, {}
+for a = 3, 2 + 7 * tonumber(ARGV[2]), 7 do
+  tasks[#tasks + 1] = {id = ARGV[a], task = ARGV[a + 1], args = ARGV[a + 2], kwargs = ARGV[a + 3],
+                       max_retries = ARGV[a + 4], time_limit = ARGV[a + 5], submission = ARGV[a + 6]}
+end
+
+local function is_new(t, status, submission)     -- no record, or the tombstone of another submission
+  return not status or status == 'withdrawn' and submission ~= t.submission
+end
+
+if outbox_full(ARGV[1]) then                     -- what exists is answered all the same: the call may be a repeated one
+  for _, t in ipairs(tasks) do
+    local rec = redis.call('HMGET', E .. 'task:' .. t.id, 'status', 'submitted_by')
+    if is_new(t, rec[1], rec[2]) then return {'full'} end
+  end
+end
+local order = redis.call('HINCRBY', KEYS[1], 'order', #tasks) - #tasks
 
 local function create(n, t, key)
   redis.call('DEL', key)                         -- the tombstone of a withdrawn one
@@ -28,16 +42,12 @@ end
 local function register(n, t)
   local key = E .. 'task:' .. t.id
   local rec = redis.call('HMGET', key, 'status', 'task', 'args', 'kwargs', 'submitted_by')
-  if not rec[1] or rec[1] == 'withdrawn' then return create(n, t, key) end
+  if is_new(t, rec[1], rec[5]) then return create(n, t, key) end
   if rec[2] ~= t.task or rec[3] ~= t.args or rec[4] ~= t.kwargs then return 'conflict' end
   if rec[5] ~= t.submission then redis.call('HSET', key, 'shared', '1') end    -- nobody can withdraw it any more
   return redis.call('ZSCORE', E .. 'registered', t.id) and 'publish' or 'known'
 end
 
-for n = 1, count do
-  local a = 3 + (n - 1) * 7
-  words[n] = register(n, {id = ARGV[a], task = ARGV[a + 1], args = ARGV[a + 2], kwargs = ARGV[a + 3],
-                          max_retries = ARGV[a + 4], time_limit = ARGV[a + 5], submission = ARGV[a + 6]})
-end
+for n, t in ipairs(tasks) do words[n] = register(n, t) end
 commit('register', 'client')
 return {'ok', generation, epoch, string.format('%d', seq + 1), unpack(words)}

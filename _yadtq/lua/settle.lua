@@ -9,7 +9,7 @@
 -- Returns {'ok', epoch, word, …}   word   settled · already (a repeated call) · refused
 
 local me, max_crashes = ARGV[1], tonumber(ARGV[2])
-local words, became_ready = {}, 0
+local words = {}
 
 local function refuse(o, key, rec)
   if rec[1] and rec[1] ~= 'withdrawn' and o.epoch == epoch and rec[8] ~= o.token then
@@ -22,16 +22,16 @@ local function refuse(o, key, rec)
 end
 
 local function finish(o, key, rec)
-  local status = o.kind
+  local status, started = o.kind, instant(now - (o.began or o.ended))
   local field = status == 'success' and 'result' or 'error'
-  redis.call('HSET', key, 'status', status, field, o.text, 'started_at', instant(now - o.began),
+  redis.call('HSET', key, 'status', status, field, o.text, 'started_at', started,
              'finished_at', instant(now - o.ended))
   if rec[4] then redis.call('HDEL', key, 'waiters') end
   if status == 'success' and rec[7] then redis.call('HDEL', key, 'error') end
   redis.call('ZREM', E .. 'processing', o.id)
   redis.call('ZADD', E .. status, string.format('%d', now), o.id)
   note(status, o.id, {attempt = tonumber(rec[5]), worker = me, [field] = o.text,
-                      started_at = instant(now - o.began), finished_at = instant(now - o.ended)})
+                      started_at = started, finished_at = instant(now - o.ended)})
   tell(rec[4], o.id)
 end
 
@@ -49,11 +49,10 @@ local function settle(o)
   elseif o.kind == 'crash' and crashes >= max_crashes then
     give_up(o.id, key, crashes, o.reason, me)
   else
-    local ready = put_back(o.id, key, {
+    put_back(o.id, key, {
       action = o.kind, crash = o.kind == 'crash', begun = o.began ~= nil, reason = o.reason,
       error = o.kind == 'retry' and o.text or nil, due = o.kind == 'retry' and o.delay or nil,
       started = o.began and instant(now - o.began) or nil, finished = instant(now - o.ended)}, me)
-    if ready then became_ready = became_ready + 1 end
   end
   return 'settled'
 end
@@ -64,6 +63,7 @@ for i = 1, tonumber(ARGV[3]) do
                      reason = ARGV[a + 5], delay = tonumber(ARGV[a + 6]), began = tonumber(ARGV[a + 7]),
                      ended = tonumber(ARGV[a + 8])})
 end
-wake(became_ready)
+wake(#returned)
+return_to_ready()
 commit('settle', me)
 return {'ok', epoch, unpack(words)}

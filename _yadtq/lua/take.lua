@@ -25,8 +25,7 @@ local me, number, seen = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local free, lease_ms, max_crashes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local worker_key = P .. 'worker:' .. me
 local clock = lease_clock()
-local lease = redis.call('ZSCORE', P .. 'leases', me)
-if not lease or tonumber(lease) <= clock then return {'lapsed'} end
+if not holds_lease(me, clock) then return {'lapsed'} end
 local told = redis.call('HMGET', worker_key, 'take', 'given')
 local last = tonumber(told[1] or 0)
 if number < last then return {'stale'} end
@@ -47,6 +46,7 @@ end
 local answers, given, tasks = {}, {}, {}
 local admitted, positions, word = {}, nil, ''
 local bytes = tonumber(redis.call('HGET', E .. 'load', 'bytes') or 0)     -- of ready, an estimate
+if redis.call('LLEN', E .. 'ready') == 0 then bytes = 0 end
 local repeated = number == last
 for line in string.gmatch(told[2] or '', '[^\n]+') do
   local id, key, claim = nil, nil, nil
@@ -54,9 +54,10 @@ for line in string.gmatch(told[2] or '', '[^\n]+') do
   if id and repeated then
     tasks[#tasks + 1], given[#given + 1] = description(id, key, claim), line
   elseif id then
-    put_back(id, key, {action = 'release', reason = 'the reply that gave it was lost'}, me)
+    put_back(id, key, {action = 'release', lost = true, reason = 'the reply that gave it was lost'}, me)
   end
 end
+return_to_ready()
 
 -- Admission ------------------------------------------------------------------------------------------------------------
 
@@ -65,8 +66,8 @@ local function reject(id, reason, bytes, more)
   if redis.call('EXISTS', key) == 1 then return end
   local order = string.format('%d', redis.call('HINCRBY', KEYS[1], 'order', 1))
   local failure = cjson.encode({type = 'MessageRejected', message = reason, traceback = ''})
-  redis.call('HSET', key, 'status', 'rejected', 'task', more.task or '', 'args', more.args or '[]', 'kwargs', '{}',
-             'error', failure, 'message', bytes, 'submitted_at', at, 'finished_at', at, 'order', order)
+  redis.call('HSET', key, 'status', 'rejected', 'task', more.task or '', 'args', more.args or '[]',
+             'kwargs', more.kwargs or '{}', 'error', failure, 'message', bytes, 'submitted_at', at, 'finished_at', at, 'order', order)
   redis.call('ZADD', E .. 'all', order, id)
   redis.call('ZADD', E .. 'rejected', string.format('%d', now), id)
   note('reject', id, {error = failure, message = bytes})
@@ -81,7 +82,7 @@ local function admit_foreign(partition, m)
   if rec[1] and rec[1] ~= 'withdrawn' then
     if rec[2] ~= m.task or rec[3] ~= m.args or rec[4] ~= m.kwargs then
       reject('rejected-' .. partition .. '-' .. m.offset, 'the id ' .. m.id .. ' belongs to another task',
-             '', {task = m.task, args = m.args})
+             '', {task = m.task, args = m.args, kwargs = m.kwargs})
     elseif redis.call('ZREM', E .. 'registered', m.id) == 1 then
       return true
     end
@@ -160,15 +161,19 @@ end
 
 if not repeated and free > 0 then
   local claim = me .. ' ' .. token
-  for n, id in ipairs(redis.call('LPOP', E .. 'ready', free) or {}) do
-    local key = E .. 'task:' .. id
+  for _, id in ipairs(redis.call('LPOP', E .. 'ready', free) or {}) do
+    local n, key = #tasks + 1, E .. 'task:' .. id
     local task = description(id, key, token)
-    task[5] = string.format('%d', tonumber(task[5] or 0) + 1)
-    redis.call('HSET', key, 'status', 'processing', 'worker_id', plain(me), 'claim', claim, 'attempt', task[5],
-               'started_at', at)
-    redis.call('ZADD', E .. 'processing', string.format('%d', (seq + 1) * 1000 + n), id)
-    tasks[n], given[n] = task, id .. '@' .. token
-    note('take', id, {attempt = tonumber(task[5]), worker = me})
+    if task[2] then
+      task[5] = string.format('%d', tonumber(task[5] or 0) + 1)
+      redis.call('HSET', key, 'status', 'processing', 'worker_id', plain(me), 'claim', claim, 'attempt', task[5],
+                 'started_at', at)
+      redis.call('ZADD', E .. 'processing', string.format('%d', (seq + 1) * 1000 + n), id)
+      tasks[n], given[n] = task, id .. '@' .. token
+      note('take', id, {attempt = tonumber(task[5]), worker = me})
+    else
+      forget(id)
+    end
   end
 end
 redis.call('HSET', worker_key, 'take', ARGV[2], 'given', table.concat(given, '\n'), 'running', ARGV[10])

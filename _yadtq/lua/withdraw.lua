@@ -4,12 +4,13 @@
 --
 -- Returns {'ok', word}   word   refused · acknowledged (claimed or ended) · unknown (everything else)
 
-local id = ARGV[1]
+local id, refused = ARGV[1], 'refused'
+if ARGV[4] ~= '' and ARGV[4] ~= generation then refused = 'unknown' end      -- rule withdrawgen
 local key = E .. 'task:' .. id
 local rec = redis.call('HMGET', key, 'status', 'submitted_by', 'shared', 'claim')
 if ARGV[3] ~= '' and ARGV[3] ~= epoch then return {'ok', 'unknown'} end
 if not rec[1] or rec[2] ~= ARGV[2] or rec[3] then return {'ok', 'unknown'} end
-if rec[1] == 'withdrawn' then return {'ok', 'refused'} end
+if rec[1] == 'withdrawn' then return {'ok', refused} end
 if rec[1] ~= 'queued' or rec[4] then return {'ok', 'acknowledged'} end
 
 if redis.call('ZREM', E .. 'registered', id) == 0 then redis.call('LREM', E .. 'ready', 1, id) end
@@ -19,5 +20,4 @@ redis.call('HSET', key, 'status', 'withdrawn', 'submitted_by', ARGV[2])
 redis.call('PEXPIRE', key, 3600000)
 note('withdraw', id)
 commit('withdraw', 'client')
-if ARGV[4] ~= '' and ARGV[4] ~= generation then return {'ok', 'unknown'} end
-return {'ok', 'refused'}
+return {'ok', refused}
