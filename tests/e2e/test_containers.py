@@ -124,6 +124,7 @@ def test_a_task_is_seen_in_its_three_states_in_the_shell(client: TaskClient) -> 
     finally:
         code = terminal.close()
     assert code == 0
+    assert "ADD 2 3" in execute(CLIENT, "cat", "/var/lib/yadtq/yadtq/history")
 
 
 def test_tasks_are_spread_over_all_workers(stack: Stack, client: TaskClient) -> None:
@@ -202,6 +203,13 @@ def test_nothing_runs_as_root_or_may_become_root(stack: Stack) -> None:
         assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}, name
     for name, found in of_services(stack, "redis", "worker", "client").items():
         assert found["HostConfig"]["ReadonlyRootfs"], name
+
+
+def test_the_two_images_share_their_packages(stack: Stack) -> None:
+    worker, client = (
+        set(inspect(inspect(name)["Image"])["RootFS"]["Layers"]) for name in (stack.containers("worker")[0], CLIENT)
+    )
+    assert len(worker - client) == 3, "the same steps up to 'until here', then _yadtq, the programs, their bytecode"
 
 
 def test_ports_are_published_on_the_loopback_address_only(stack: Stack) -> None:
