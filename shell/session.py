@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from enum import Enum
 from typing import Protocol
 
@@ -57,6 +57,19 @@ class OwnTasks:
             self._ids.difference_update(task_ids)
             return known
 
+    def lend(self, task_ids: set[str]) -> set[str]:
+        """Those of these that are counted as running; they no longer are, until they are given back."""
+        with self._some:
+            lent = self._ids & task_ids
+            self._ids -= lent
+            return lent
+
+    def give_back(self, task_ids: set[str]) -> None:
+        """These were lent and have not ended."""
+        with self._some:
+            self._ids |= task_ids
+            self._some.notify_all()
+
     def running(self) -> set[str]:
         with self._some:
             return set(self._ids)
@@ -108,21 +121,24 @@ class Session:
             return self.own.last
         return self.client.find(given)
 
-    def wait(self, task_ids: Iterable[str], timeout: float | None = None) -> Iterator[Task]:
+    def wait(self, task_ids: Iterable[str], timeout: float | None = None) -> Generator[Task, None, None]:
         """The tasks as they end. Stops early when the time is over. KeyboardInterrupt cancels none of them."""
         left = set(task_ids)
         deadline = None if timeout is None else time.monotonic() + timeout
         self.waiting_for = frozenset(left)
-        while left:
-            remaining = LOOK_SECONDS if deadline is None else min(LOOK_SECONDS, deadline - time.monotonic())
-            for task in self.client.wait_any(left, max(0.0, remaining)):
-                left.discard(task.id)
-                self.waiting_for = frozenset(left)
-                self.own.forget(task.id)
-                yield task
-            if deadline is not None and time.monotonic() >= deadline:
-                break
-        self.waiting_for = frozenset()
+        own = self.own.lend(left)  # who waits shows how they end; a notice would say it twice
+        try:
+            while left:
+                remaining = LOOK_SECONDS if deadline is None else min(LOOK_SECONDS, deadline - time.monotonic())
+                for task in self.client.wait_any(left, max(0.0, remaining)):
+                    left.discard(task.id)
+                    self.waiting_for = frozenset(left)
+                    yield task
+                if deadline is not None and time.monotonic() >= deadline:
+                    break
+            self.waiting_for = frozenset()  # not after Ctrl-C: whoever catches that says what was waited for
+        finally:
+            self.own.give_back(own & left)
 
     def wait_for_own(self) -> int:
         """Waits for this session's tasks, a minute at most; how many of them still run."""
