@@ -36,8 +36,11 @@ def ends(broker: str, topic: str, partitions: int = 12) -> list[int]:
 
 def members(broker: str, group: str) -> dict[str, tuple[str, frozenset[int]]]:
     """The readers of a group: client id → (member id, its partitions). A member that joins anew has a new id."""
-    with _admin(broker) as admin:
-        described = admin.describe_groups([group])[group]
+    try:
+        with _admin(broker) as admin:
+            described = admin.describe_groups([group])[group]
+    except kafka.errors.CoordinatorNotAvailableError:
+        return {}  # a Kafka that had no group before
     return {
         member["client_id"]: (
             member["member_id"],

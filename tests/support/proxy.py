@@ -49,13 +49,14 @@ class RedisProxy:
 
     # -- what it is told to do
 
-    def swallow(self, name: str, nth: int = 1, times: int = 1, silently: bool = False) -> None:
-        """Swallows the replies of the calls nth … nth + times - 1 of a script, counted from now.
+    def swallow(self, name: str, nth: int = 1, times: int = 1, *, rounds: int = 1, silently: bool = False) -> None:
+        """Swallows the replies of the calls nth … nth + times - 1 of a script, counted from now; so in each round.
 
         The script has run. Then the connection is cut, or, `silently`, left open without an answer.
         """
         with self._lock:
-            self._orders[name] = deque([""] * (nth - 1) + ["silence" if silently else "cut"] * times)
+            one = [""] * (nth - 1) + ["silence" if silently else "cut"] * times
+            self._orders[name] = deque(one * rounds)
 
     def pending(self) -> list[str]:
         """Scripts of which a reply is still to be swallowed."""
