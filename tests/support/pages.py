@@ -21,6 +21,9 @@ class Promise:
     here: str
     checked: str
 
+    def __str__(self) -> str:
+        return f"{self.seed} {self.what}"
+
     @property
     def what(self) -> str:
         cell = self.there if self.verdict == "works" else self.here
