@@ -78,8 +78,8 @@ local function sweep(clock, lease_ms, max_crashes, limit)
     local id, key = rows[i], E .. 'task:' .. rows[i]
     cursor = rows[i + 1]
     local rec = redis.call('HMGET', key, 'claim', 'crashes')
-    local owner = rec[1] and string.match(rec[1], '^(%S+) ')
-    if not owner then                              -- its record was deleted by hand
+    local owner, claim = string.match(rec[1] or '', '^(.*) (.-)$')
+    if not owner then                              -- its record was deleted or damaged by hand
       forget(id)
     elseif leases[owner] == nil then
       leases[owner] = redis.call('ZSCORE', P .. 'leases', owner) or lease_in_grace(owner, clock, lease_ms)
@@ -95,7 +95,6 @@ local function sweep(clock, lease_ms, max_crashes, limit)
         end
         begun_by[owner] = begun
       end
-      local claim = string.match(rec[1], ' (.*)$')
       local begun = begun_by[owner][id .. '@' .. claim] or false
       local crashes = tonumber(rec[2] or 0) + (begun and 1 or 0)
       local reason = 'worker ' .. plain(owner) .. ' was not heard of for ' .. math.floor(lease_ms / 1000) .. ' s'

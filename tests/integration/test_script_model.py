@@ -1,0 +1,228 @@
+"""Random sequences of all that can happen, against a model of what must be true after each step."""
+
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from _yadtq.claims import Claim
+from _yadtq.messages import Submission
+from tests.support.script_queue import Hand, ScriptQueue
+
+NAMES = st.sampled_from(["a", "b", "c", "d", "e", "f"])
+CONTENTS = st.sampled_from(["[1]", "[1]", "[1]", "[2]"])
+FINAL = ("success", "failed", "rejected")
+MAX_CRASHES = 3
+
+
+@dataclass
+class Known:
+    """What the model knows of a task that exists."""
+
+    status: str = "queued"
+    args: str = "[1]"
+    crashes: int = 0
+
+
+@dataclass
+class Life:
+    """A worker's incarnation and the claims that it believes in."""
+
+    hand: Hand
+    claims: list[Claim] = field(default_factory=list)
+
+
+class Machine(RuleBasedStateMachine):
+    """Clients, two workers that die and come back, one Kafka partition, resets, retries, time."""
+
+    queue: ScriptQueue  # set by the test
+
+    @initialize()
+    def begin(self) -> None:
+        self.queue.redis.unlink(*self.queue.redis.keys(f"{self.queue.prefix}*"))
+        self.queue.kafka.clear()
+        self.queue.store.found(1)
+        self.known: dict[str, Known] = {}
+        self.number = 0
+        self.lives = [self.new_life(), self.new_life()]
+        self.lost: list[tuple[Hand, Claim]] = []  # claims that somebody still holds and that are nobody's any more
+        self.settled: list[tuple[Hand, Claim, str]] = []
+        self.submissions: list[Submission] = []
+
+    def new_life(self) -> Life:
+        self.number += 1
+        return Life(self.queue.worker(f"worker~{self.number}", slots=2))
+
+    # -- clients
+
+    @rule(name=NAMES, args=CONTENTS, publish=st.booleans())
+    def submit(self, name: str, args: str, publish: bool) -> None:
+        task = self.queue.task(name, args)
+        (word,) = self.queue.register(task)
+        before = self.known.get(name)
+        if before is None:
+            assert word == "publish"
+            self.known[name] = Known(args=args)
+            self.submissions.append(task)
+        else:
+            assert (word == "conflict") == (args != before.args)
+        if publish and word == "publish":
+            self.queue.publish(task)
+
+    @rule(name=NAMES, args=CONTENTS)
+    def send_foreign(self, name: str, args: str) -> None:
+        self.queue.send_foreign(name, args)
+
+    @rule()
+    def send_bad(self) -> None:
+        self.queue.send_bad()
+
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        assume(self.submissions)
+        task = data.draw(st.sampled_from(self.submissions))
+        before = self.known.get(task.id)
+        word = self.queue.withdraw(task)
+        if word == "refused" and before is not None and before.status == "queued":
+            current = self.queue.status(task.id)
+            assert current in ("", "queued")  # queued: withdrawn long ago, and another submission has the id
+            if current == "":
+                del self.known[task.id]
+        if word == "refused":  # and nothing that comes late undoes it
+            assert self.queue.register(task) == ["conflict"]
+
+    @rule(name=NAMES)
+    def retry(self, name: str) -> None:
+        self.number += 1
+        before = self.known.get(name)
+        word = self.queue.store.retry(name, f"r{self.number}")
+        assert word == ("absent" if before is None else "queued" if before.status == "failed" else before.status)
+        if before is not None and before.status == "failed":
+            before.status, before.crashes = "queued", 0
+
+    @rule()
+    def reset(self) -> None:
+        self.number += 1
+        removed = self.queue.store.reset(f"r{self.number}", {0: len(self.queue.kafka.get(0, []))})
+        assert removed == len(self.known)
+        self.known.clear()
+        for life in self.lives:
+            self.lost += [(life.hand, claim) for claim in life.claims]
+            life.claims.clear()
+
+    # -- workers
+
+    @rule(which=st.integers(0, 1), free=st.integers(0, 3), times=st.sampled_from([1, 1, 2]))
+    def take(self, which: int, free: int, times: int) -> None:
+        life = self.lives[which]
+        reads = self.queue.reads()
+        foreign = [(m.offset, m.submission) for r in reads for m in r.messages if hasattr(m, "submission")]
+        bad = [m.offset for r in reads for m in r.messages if hasattr(m, "reason")]
+        floor = int(self.queue.redis.hget(f"{self.queue.prefix}floors", "0") or 0)
+        for _ in range(times):  # a repeated call is the same call
+            taken = life.hand.call_take(life.hand.number + 1, life.hand.number, free, reads, life.claims)
+        life.hand.number += 1
+        for offset, task in foreign:
+            if offset < floor:
+                continue
+            before = self.known.setdefault(task.id, Known(args=task.args))
+            if before.args != task.args:
+                self.known[f"rejected-0-{offset}"] = Known("rejected", task.args)
+        for offset in bad:
+            self.known[f"rejected-0-{offset}"] = Known("rejected", "[]")
+        for claim in taken.claims:
+            assert self.known[claim.id].status == "queued"
+            assert self.known[claim.id].args == claim.args
+            self.known[claim.id].status = "processing"
+        life.claims += taken.claims
+
+    @rule(data=st.data(), kind=st.sampled_from(["success", "failed", "retry", "crash", "release"]), begun=st.booleans())
+    def settle(self, data: st.DataObject, kind: str, begun: bool) -> None:
+        holding = [life for life in self.lives if life.claims]
+        assume(holding)
+        life = data.draw(st.sampled_from(holding))
+        claim = data.draw(st.sampled_from(life.claims))
+        life.claims.remove(claim)
+        assert life.hand.settle(claim, kind, begun=begun or kind != "release") == "settled"
+        self.settled.append((life.hand, claim, kind))
+        task = self.known[claim.id]
+        task.crashes += kind == "crash"
+        ended = kind in FINAL
+        task.status = kind if ended else "failed" if kind == "crash" and task.crashes >= MAX_CRASHES else "queued"
+
+    @precondition(lambda self: self.settled)
+    @rule(data=st.data())
+    def settle_again(self, data: st.DataObject) -> None:
+        hand, claim, kind = data.draw(st.sampled_from(self.settled[-3:]))
+        assert hand.settle(claim, kind) != "settled"
+
+    @precondition(lambda self: self.lost)
+    @rule(data=st.data())
+    def settle_what_was_lost(self, data: st.DataObject) -> None:
+        hand, claim = data.draw(st.sampled_from(self.lost))
+        assert hand.settle(claim) == "refused"
+
+    @rule(which=st.integers(0, 1))
+    def die(self, which: int) -> None:
+        """Its lease lapses, and the other one takes over what it had begun: all that it held."""
+        gone, other = self.lives[which], self.lives[1 - which]
+        gone.hand.beat(gone.claims)
+        self.queue.lapse(gone.hand.name)
+        while self.queue.redis.zscore(f"{self.queue.prefix}leases", gone.hand.name) is not None:
+            other.hand.beat(other.claims)
+        for claim in gone.claims:
+            task = self.known[claim.id]
+            task.crashes += 1
+            task.status = "failed" if task.crashes >= MAX_CRASHES else "queued"
+            self.lost.append((gone.hand, claim))
+        self.lives[which] = self.new_life()
+
+    # -- time
+
+    @rule(name=NAMES)
+    def become_due(self, name: str) -> None:
+        if name in self.queue.members("delayed"):
+            self.queue.make_due(name)
+
+    @rule(name=NAMES)
+    def expire(self, name: str) -> None:
+        task = self.known.get(name)
+        if task is not None and task.status in FINAL:
+            self.queue.redis.zadd(self.queue.key(task.status), {name: 1})
+            del self.known[name]
+        self.queue.store.tidy()
+
+    # -- what must be true after each step
+
+    @invariant()
+    def all_agree(self) -> None:
+        self.queue.check()
+        assert {name: self.queue.status(name) for name in self.known} == {n: t.status for n, t in self.known.items()}
+        assert set(self.queue.members("all")) == self.known.keys()
+        holders = [claim.name for life in self.lives for claim in life.claims]
+        assert len(holders) == len(set(holders)) == self.queue.counts()["processing"]
+
+
+def test_random_sequences_of_everything(queue: ScriptQueue) -> None:
+    class Here(Machine):
+        pass
+
+    Here.queue = queue
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
