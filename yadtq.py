@@ -560,20 +560,17 @@ class TaskWorker:
         while True:
             done = me.pool.held() == 0  # then all that it has to say is in the inbox
             self._note(me, 0 if done else min(0.2, me.pool.tick()))
-            if done and not me.outcomes:
-                break
             try:
                 me.settle()
+                if done and not me.outcomes:
+                    self._store.leave(me.name)
+                    self.log.info("leave", text=me.name)
+                    return
             except YadtqError as error:
                 self._unreached(error)
                 if self._stopping_since and self._clock.monotonic() > patience:
-                    break  # the lease will lapse, and others take over
+                    return  # the lease will lapse, and others take over
                 self._note(me, RETRY_SECONDS)
-        try:
-            self._store.leave(me.name)
-            self.log.info("leave", text=me.name)
-        except YadtqError as error:
-            self._unreached(error)
 
 
 def run_worker(arguments: Sequence[str] | None = None, tasks: str = "") -> int:
