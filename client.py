@@ -106,12 +106,17 @@ def _quiet_libraries() -> None:
 
 
 def closed_output_is_quiet() -> int:
-    """`main`, for a program whose reader may go away: `client.py show-tasks | head -1`."""
+    """`main`, for a program whose reader may go away, or never was: `show-tasks | head -1`, `show-tasks >&-`."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            os.dup2(nowhere, descriptor)
+            setattr(sys, name, os.fdopen(descriptor, "r" if descriptor == 0 else "w", encoding="utf-8"))
     try:
         code = main()
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(nowhere, 1)
         return OUTPUT_CLOSED
     return code
 

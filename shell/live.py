@@ -66,7 +66,8 @@ def queue_now(client: TaskClient, before: Live) -> dict[str, Any]:
         # Records come with their results, which may be large: they are read again only when something has happened.
         recent = before.recent if counts == before.counts else _recent(client)
     except YadtqError as error:
-        word = DOWN if isinstance(error, ServerUnreachable) else WORKS
+        # An empty Redis is asked about in Kafka, so this may be Kafka's error.
+        word = DOWN if isinstance(error, ServerUnreachable) and error.server == "redis" else WORKS
         return {"redis": word, "redis_trouble": str(error), "counts": {}, "workers": ()}
     signatures = signatures_of(workers)
     return {

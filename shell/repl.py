@@ -190,6 +190,7 @@ def _loop(session: Session, prompt: Prompt, output: Output, refresher: Refresher
 
 def execute(session: Session, line: str, prompt: Prompt, output: Output, typed_at: int | None) -> bool:
     """Runs one line and shows what comes of it; False: the session ends. Nothing that goes wrong ends it."""
+    session.waiting_for = frozenset()
     try:
         tokens = tokens_of_line(line)
         if not tokens or line.lstrip().startswith("#"):

@@ -11,7 +11,7 @@ from shell.notices import Notices
 from shell.session import OwnTasks
 from tests.support.memory_client import MemoryClient, worker
 from tests.support.waiting import eventually
-from yadtq import Failure, UsageError
+from yadtq import Failure, ServerUnreachable, UsageError
 
 
 @pytest.fixture
@@ -70,15 +70,16 @@ def test_a_server_that_is_away_is_said_in_words(client: MemoryClient) -> None:
     assert kafka_now(client, live) == {"kafka": DOWN, "kafka_trouble": "kafka does not answer"}
 
 
+@pytest.mark.parametrize("error", [UsageError("trouble"), ServerUnreachable("kafka", "trouble")])
 def test_an_error_of_another_kind_is_not_called_unreachable(
-    client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def refuse() -> None:
-        raise UsageError("too new")
+        raise error
 
     monkeypatch.setattr(client, "counts", refuse)
     live = Live(**queue_now(client, Live()))
-    assert (live.redis, live.trouble) == (WORKS, "too new")
+    assert (live.redis, live.trouble) == (WORKS, "trouble")
 
 
 def test_tasks_of_workers_replace_those_that_come_with_it() -> None:
