@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down clean test test-containers lint format
+.PHONY: help up down clean test test-containers lint format docs
 .DELETE_ON_ERROR:
 
 help: ## Shows this list
@@ -41,6 +41,10 @@ lint: $(VENV)/.dev ## Checks format, style and types
 format: $(VENV)/.dev ## Formats the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.dev ## Writes the generated parts of docs/ anew
+	@$(BIN)/python -m tests.support.generated_docs
+	@$(BIN)/python -m shell.manual
 
 # The packages, installed again only when a requirements file has changed. They read no standard input: it is the shell's.
 $(VENV)/.local: requirements.txt requirements-local.txt | $(BIN)/python
