@@ -17,7 +17,7 @@ def test_a_running_task_ends_before_its_worker_does(
 ) -> None:
     worker = worker_process(*RECORDED, concurrency=2)
     running = [client.submit("note", notes.path, 3) for _ in range(2)]
-    eventually(lambda: len(notes.begun()) == 2)
+    notes.wait_for(2)
     waiting = [client.submit("note", notes.path) for _ in range(20)]
 
     began = time.monotonic()
@@ -35,7 +35,7 @@ def test_what_cannot_end_goes_back_at_once_and_burns_no_retry(
 ) -> None:
     first = worker_process(*RECORDED, concurrency=2, drain_seconds=1, worker_timeout=30)
     ids = [client.submit("note_slow_first", notes.path, 30) for _ in range(2)]
-    eventually(lambda: len(notes.begun()) == 2)
+    notes.wait_for(2)
     second = worker_process(*RECORDED, concurrency=2)
     eventually(lambda: len(client.workers()) == 2)
 
@@ -58,7 +58,7 @@ def test_what_cannot_end_goes_back_at_once_and_burns_no_retry(
 def test_a_second_signal_ends_the_patience(client: TaskClient, worker_process: StartWorker, notes: Notes) -> None:
     worker = worker_process(*RECORDED, drain_seconds=60)
     task_id = client.submit("note", notes.path, 60)
-    eventually(notes.begun)
+    notes.wait_for(1)
     worker.process.send_signal(signal.SIGTERM)
     worker.prints("action=drain", 5)
     assert worker.terminate(10) == 0
@@ -75,7 +75,7 @@ def test_a_drain_under_load_loses_and_repeats_nothing(
     for _ in range(4):
         worker = worker_process(*RECORDED)
         ids += client.submit_many([Call("note", (notes.path,))] * 500)
-        eventually(lambda: len(notes.begun()) > len(ids) - 400, 20)
+        notes.wait_for(len(ids) - 400)
         assert worker.terminate(15) == 0
         assert client.counts()["processing"] == 0
     worker_process(*RECORDED)

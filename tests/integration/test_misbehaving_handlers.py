@@ -1,7 +1,7 @@
 """Handlers that hold the interpreter, end their process, or kill their worker: what it costs, and whom."""
 
 import os
-from collections.abc import Iterator
+import signal
 
 import pytest
 
@@ -11,7 +11,6 @@ from tests.integration.conftest import MISBEHAVING, Figure, Wait
 from tests.support.kafka_tools import members, wait_for_readers
 from tests.support.notes import Notes
 from tests.support.programs import RunningProgram
-from tests.support.waiting import eventually
 from yadtq import Task, TaskClient
 
 # The full length is 60 s with WORKER_TIMEOUT=10; what matters is that it is several leases long.
@@ -31,7 +30,7 @@ def test_a_handler_that_holds_the_interpreter_costs_its_worker_nothing(
     lives = {worker.id for worker in client.workers()}
 
     holders = [client.submit(name, notes.path, GIL_SECONDS) for name in ("hold_gil", "spin")]
-    eventually(lambda: len(notes.begun()) == 2)
+    notes.wait_for(2)
     small, states = 0, set[str]()
     while not all(client.get_result(held).ended for held in holders):
         client.wait_for_result(client.submit("note", notes.path), 5)
@@ -48,7 +47,7 @@ def test_a_handler_that_holds_the_interpreter_costs_its_worker_nothing(
 
 
 @pytest.fixture
-def one_worker(worker_process: StartWorker) -> Iterator[RunningProgram]:
+def one_worker(worker_process: StartWorker) -> RunningProgram:
     """A worker of five slots with the tasks that misbehave."""
     return worker_process(*MISBEHAVING, concurrency=5, retry_delay=0.1)
 
@@ -67,7 +66,7 @@ def test_a_handler_that_always_ends_its_process_fails_at_the_cap_and_disturbs_no
     one_worker: RunningProgram, client: TaskClient, notes: Notes, all_ended: Wait
 ) -> None:
     others = [client.submit("note", notes.path, 4) for _ in range(3)]
-    eventually(lambda: len(notes.begun()) == 3)
+    notes.wait_for(3)
     crashing = [client.submit(name, notes.path, 99) for name in ("exit_at_once", "segfault")]
 
     ended: list[Task] = all_ended(crashing)
@@ -90,9 +89,9 @@ def test_a_task_that_kills_its_worker_fails_at_the_cap(
     client: TaskClient, worker_process: StartWorker, notes: Notes, all_ended: Wait
 ) -> None:
     doomed = client.submit("kill_worker", notes.path, 99)
-    for number in range(3):
+    for _ in range(3):
         victim = worker_process(*MISBEHAVING, concurrency=1, worker_timeout=2)
-        eventually(lambda victim=victim: victim.process.poll() is not None, 30, f"the death of worker {number + 1}")
+        assert victim.process.wait(30) == -signal.SIGKILL
     worker_process(*MISBEHAVING, worker_timeout=2)
 
     (task,) = all_ended([doomed])

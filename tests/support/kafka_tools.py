@@ -68,12 +68,13 @@ def wait_for_readers(broker: str, group: str, count: int, partitions: int = 12) 
     return found
 
 
-def read_events(broker: str, topic: str) -> dict[str, dict[str, Any]]:
-    """The event log from its start to its present end, freed of repeats: entry id → event, in order."""
+def read_events(broker: str, topic: str) -> tuple[dict[str, dict[str, Any]], int]:
+    """The event log from its start to its present end, freed of repeats: entry id → event; and how many repeats."""
+    rows = _whole_topic(broker, topic)
     events: dict[str, dict[str, Any]] = {}
-    for key, value in _whole_topic(broker, topic):
+    for key, value in rows:
         events.setdefault(key.decode(), json.loads(value))
-    return events
+    return events, len(rows) - len(events)
 
 
 def _whole_topic(broker: str, topic: str) -> Sequence[tuple[bytes, bytes]]:

@@ -5,6 +5,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.waiting import eventually
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -33,6 +35,10 @@ class Notes:
     def begun(self, task_id: str = "") -> list[Note]:
         """The starts of one task, or of all."""
         return [note for note in self.all() if note.event == "begin" and task_id in ("", note.id)]
+
+    def wait_for(self, count: int, seconds: float = 20.0) -> None:
+        """Waits until there were so many starts."""
+        eventually(lambda: len(self.begun()) >= count, seconds, f"{count} starts")
 
     def starts(self) -> Counter[str]:
         """Task id → how often it was started."""
