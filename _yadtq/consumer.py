@@ -91,6 +91,7 @@ class Consumer(threading.Thread):
             auto_offset_reset="none",  # type: ignore[arg-type]  # the stubs do not know it
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
+            isolation_level="read_committed",  # a transaction that another producer has aborted was never submitted
             max_poll_records=500,
             metadata_max_age_ms=30_000,
         )
