@@ -113,14 +113,14 @@ def test_a_session(shell: Open, online: Callable[..., None], size: tuple[int, in
 def test_a_task_is_seen_in_its_three_states(shell: Open, online: Callable[..., None]) -> None:
     online(concurrency=1)
     terminal = shell()
-    terminal.type("sleep 3")
+    terminal.type("sleep 6")
     terminal.type("sleep 0.1")
     terminal.see(r"in progress 1 · workers 1")
     terminal.type("Show-Tasks")
-    terminal.see(r"sleep 0.1 +queued(.*\n)+.*sleep 3 +in-progress")
+    terminal.see(r"sleep 0.1 +queued(.*\n)+.*sleep 6 +in-progress")
     terminal.type("Wait")
     terminal.see(r"completed  sleep 0.1 = slept 0.1 s", 30)
-    assert len(re.findall(r"completed  sleep 3", terminal.text)) == 1
+    assert len(re.findall(r"completed  sleep 6", terminal.text)) == 1
     terminal.type("Exit")
     assert terminal.close() == 0
 
@@ -196,6 +196,7 @@ def test_a_terminal_may_change_its_size(shell: Open, client: TaskClient) -> None
     table = [line for line in terminal.lines if "compress" in line]
     assert len(table) == 15
     assert {len(line) for line in terminal.lines if line.startswith("--------")} == {80}
+    terminal.see("· kafka ok")
     assert terminal.text.count("· kafka ok") == 1
 
 

@@ -180,11 +180,11 @@ def test_a_mistake_in_the_program_does_not_end_the_session(
 def test_libraries_log_into_a_file(keyboard: Keyboard, tmp_path: Path) -> None:
     def meanwhile() -> None:
         keyboard.see(repl.WELCOME)
-        logging.getLogger("kafka").error("spilled")
+        logging.getLogger("some.library").error("spilled")
         keyboard.type(CTRL_D)
 
     assert "spilled" not in keyboard.run(meanwhile=meanwhile)
-    assert "ERROR kafka: spilled" in (tmp_path / "yadtq" / "client.log").read_text()
+    assert "ERROR some.library: spilled" in (tmp_path / "yadtq" / "client.log").read_text()
 
 
 def test_history_is_there_for_the_next_session_and_for_keys_typed_ahead(keyboard: Keyboard) -> None:
