@@ -137,6 +137,7 @@ class Consumer(threading.Thread):
         for partition, rows in records.items():
             self._hand_in(partition.partition, rows)
         if time.monotonic() - self._committed_at > COMMIT_SECONDS:
+            self._skip_markers()
             self._commit(self._consumer)
 
     def _follow_assignment(self) -> None:
@@ -166,6 +167,18 @@ class Consumer(threading.Thread):
             self._post(Read(partition, began, following, self._placement[partition], messages, first))
             began, first = following, False
         self._position[partition] = began
+
+    def _skip_markers(self) -> None:
+        """Says where a partition ends in what is no message (the end of a transaction): all before it has been read."""
+        for partition, began in self._position.items():
+            try:
+                reached = self._consumer.position(self._partition(partition), timeout_ms=0)
+            except kafka_errors.IllegalStateError:
+                continue  # it was taken away just now
+            if reached is not None and reached > began:
+                self._position[partition] = reached
+                self._post(Read(partition, began, reached, self._placement[partition], (), partition in self._first))
+                self._first.discard(partition)
 
     def _place(self, partition: int, offset: int | None, placement: int) -> None:
         if partition not in self._announced or self._consumer is None:

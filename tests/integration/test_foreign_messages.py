@@ -162,6 +162,7 @@ def test_a_transaction_counts_when_it_is_committed(
         producer.send(topic, GOOD.replace("d5750c0e-ed82", name).encode(), partition=0).get(timeout=10)
         end()
     producer.close(timeout=5)
+    eventually(lambda: client.stats().unread == 0, what="all that Kafka holds is read, to the last marker")
     publish(GOOD)
     assert [task.result for task in all_ended(["kept", "d5750c0e-ed82"])] == [3, 3]
     assert {task.id for task in client.list()} == {"kept", "d5750c0e-ed82"}
