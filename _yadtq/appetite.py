@@ -45,5 +45,10 @@ class Appetite:
         self._due_at = math.inf if due_seconds is None else now + due_seconds
 
     def patience(self, room: int, now: float) -> float:
-        """Seconds until it wants to ask of itself."""
-        return 0.0 if room and self._hungry else max(0.0, min(self._look_at, self._due_at) - now)
+        """Seconds until it wants to ask of itself.
+
+        Without room it only looks where the reader is, and when there is no reader either, there is nothing to ask.
+        """
+        if room:
+            return 0.0 if self._hungry else max(0.0, min(self._look_at, self._due_at) - now)
+        return self._look_at - now if self._look_at > now else LOOK_SECONDS

@@ -51,4 +51,5 @@ def release(claim: Claim, now: float, reason: str) -> Outcome:
 
 
 def _text(failure: Failure) -> str:
-    return encode(asdict(failure))
+    """JSON; half a character (of a file name that is no text) is written out, because Lua's JSON reads none."""
+    return encode({field: text.encode(errors="backslashreplace").decode() for field, text in asdict(failure).items()})

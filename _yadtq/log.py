@@ -73,7 +73,7 @@ class Log:
 
     def _now(self) -> str:
         now = datetime.now(UTC)
-        second = now.hour * 3600 + now.minute * 60 + now.second
+        second = int(now.timestamp())
         if second != self._second or not self._stamp:
             self._second, self._stamp = second, now.strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._stamp}.{now.microsecond // 1000:03d}Z"

@@ -13,6 +13,8 @@ from _yadtq.errors import BadArguments
 MESSAGE_LIMIT = 1_000_000  # bytes of an encoded message, and of a result
 ID_LIMIT = 200  # bytes
 NAME_LIMIT = 200  # bytes
+RETRIES_LIMIT = 1000
+TIME_LIMIT_LIMIT = 30 * 86400  # seconds
 PART_TASKS = 500  # of one call to Redis
 KEPT_BYTES = 100_000  # of a rejected message
 RESERVED_PREFIX = "rejected-"
@@ -22,7 +24,12 @@ def encode(value: Any) -> str:
     """A JSON value as compact ASCII text, Decimals as written. Raises TypeError or ValueError (NaN, a cycle)."""
     try:
         return simplejson.dumps(
-            value, separators=(",", ":"), use_decimal=True, allow_nan=False, namedtuple_as_object=False
+            value,
+            separators=(",", ":"),
+            encoding=None,  # bytes are no text
+            use_decimal=True,
+            allow_nan=False,
+            namedtuple_as_object=False,
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -120,8 +127,14 @@ def submission(call: Call, name: str) -> Submission:
         raise BadArguments(f"{call.task!r} is no name of a task: expected 1 to {NAME_LIMIT} bytes of printable text")
     if call.task_id and (not valid_id(call.task_id) or call.task_id.startswith(RESERVED_PREFIX)):
         raise BadArguments(f"{call.task_id!r} is no task id: expected 1 to {ID_LIMIT} bytes of printable text")
-    if call.time_limit is not None and not 0 <= call.time_limit < 1e9:
-        raise BadArguments(f"{call.task}: time_limit is {call.time_limit}; expected seconds, 0 for none")
+    if call.max_retries is not None and not _is_number(call.max_retries, RETRIES_LIMIT, int):
+        raise BadArguments(
+            f"{call.task}: max_retries is {call.max_retries!r}; expected a whole number from 0 to {RETRIES_LIMIT}"
+        )
+    if call.time_limit is not None and not _is_number(call.time_limit, TIME_LIMIT_LIMIT, int, float):
+        raise BadArguments(
+            f"{call.task}: time_limit is {call.time_limit!r}; expected seconds from 0 (none) to {TIME_LIMIT_LIMIT}"
+        )
     try:
         args_text, kwargs_text = encode(list(call.args)), encode(dict(sorted(call.kwargs.items())))
     except (TypeError, ValueError) as error:
@@ -132,9 +145,13 @@ def submission(call: Call, name: str) -> Submission:
         args=args_text,
         kwargs=kwargs_text,
         max_retries="" if call.max_retries is None else str(call.max_retries),
-        time_limit="" if call.time_limit is None else f"{call.time_limit:g}",
+        time_limit="" if call.time_limit is None else f"{call.time_limit:.15g}",
         name=name,
     )
+
+
+def _is_number(value: Any, most: int, *kinds: type) -> bool:
+    return type(value) in kinds and bool(0 <= value <= most)  # a bool is no number here
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +222,7 @@ def _task(value: bytes) -> Submission:
         raise ValueError(f"not JSON: {error}") from None
     if not isinstance(body, dict):
         raise ValueError(f"not an object, but {type(body).__name__}")
-    kwargs = body.get("kwargs") or {}
+    kwargs = {} if body.get("kwargs") is None else body["kwargs"]
     task_id, task, args = (_field(body, name, kind) for name, kind in (("task-id", str), ("task", str), ("args", list)))
     if not isinstance(kwargs, dict):
         raise ValueError("the field kwargs is not an object")
@@ -213,7 +230,7 @@ def _task(value: bytes) -> Submission:
         raise ValueError(f"the field task-id is not 1 to {ID_LIMIT} bytes of printable text")
     if len(value) > MESSAGE_LIMIT:
         raise ValueError(f"the message has {len(value):,} bytes, more than {MESSAGE_LIMIT:,}")
-    max_retries, time_limit = _option(body, "max-retries", 1000), _option(body, "time-limit", 30 * 86400)
+    max_retries, time_limit = _option(body, "max-retries", RETRIES_LIMIT), _option(body, "time-limit", TIME_LIMIT_LIMIT)
     return submission(Call(task, tuple(args), kwargs, task_id, max_retries, time_limit), "kafka")
 
 
@@ -229,7 +246,7 @@ def _option(body: dict[str, Any], name: str, most: int) -> Any:
     value = body.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not 0 <= value <= most:
+    if not _is_number(value, most, int, Decimal):
         raise ValueError(f"the field {name} is not a number from 0 to {most}")
     return int(value) if name == "max-retries" else float(value)
 

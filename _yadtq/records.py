@@ -216,12 +216,18 @@ def about_worker(host: str, process: int, tasks: Iterable[Signature]) -> str:
 
 
 def _json(text: str | None, absent: Any) -> Any:
-    return decode(text) if text else absent
+    """What cannot be read (it is nested too deeply for this stack) stands there as text: it must not hide the rest."""
+    if not text:
+        return absent
+    try:
+        return decode(text)
+    except ValueError:
+        return [text] if absent == [] else {"": text} if absent == {} else text
 
 
 def _failure(text: str | None) -> Failure | None:
-    fields = _json(text, None)
-    return None if fields is None else Failure(fields["type"], fields["message"], fields.get("traceback", ""))
+    fields = _json(text, {})
+    return Failure(fields["type"], fields["message"], fields.get("traceback", "")) if "type" in fields else None
 
 
 def _attempt(entry: dict[str, Any]) -> Attempt:

@@ -244,8 +244,9 @@ def _parsed(setting: Setting, source: str, value: str) -> Any:
 def _secret_file(variable: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingError(f"{variable}_FILE: cannot read {path}: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingError(f"{variable}_FILE: cannot read {path}: {reason}") from None
 
 
 def _written(value: object) -> str:
@@ -253,4 +254,4 @@ def _written(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
         return ",".join(str(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

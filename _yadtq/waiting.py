@@ -28,6 +28,8 @@ class Waiting:
 
         read: makes a call to Redis, in a queue that may not have begun yet.
         """
+        if not task_ids:
+            return []
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._lock:
             channel = self._idle.pop() if self._idle else self._store.subscription()
