@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from shell import oneshot, pipe
-from shell.answers import USAGE
+from shell.answers import INTERRUPTED, USAGE
 from shell.commands import COMMANDS
 from shell.live import Live
 from shell.render import Output, Screen, wants_colour
@@ -115,6 +115,8 @@ def closed_output_is_quiet() -> int:
     try:
         code = main()
         sys.stdout.flush()
+    except KeyboardInterrupt:  # before there was something to wait for, or after
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(nowhere, 1)
         return OUTPUT_CLOSED

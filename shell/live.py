@@ -4,6 +4,7 @@ Completion and the toolbar read it and do no input or output of their own.
 """
 
 import importlib
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,8 @@ from yadtq import SHOWN, ServerUnreachable, Signature, TaskClient, Worker, Yadtq
 INTERVAL, SLOWEST = 1.0, 5.0
 """Seconds between two looks; while a server is down the pause doubles, up to the slowest."""
 RECENT = 20
+
+log = logging.getLogger("yadtq.shell")
 
 ASKING, WORKS, DOWN = "…", "ok", "unreachable"
 
@@ -130,7 +133,7 @@ class Refresher:
         pause = INTERVAL
         while not self._closed:
             wake.clear()
-            news = look(self.live)
+            news = self._news(look)
             with self._swap:
                 before = self.live
                 self.live = replace(before, **news)
@@ -139,3 +142,10 @@ class Refresher:
             down = DOWN in (news.get("redis"), news.get("kafka"))
             pause = min(SLOWEST, pause * 2) if down else INTERVAL
             wake.wait(pause)
+
+    def _news(self, look: Callable[[Live], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return look(self.live)
+        except Exception as error:  # a mistake of ours must not leave the bottom line standing still for ever
+            log.exception("a look at the queue failed in an unforeseen way")
+            return {"redis_trouble": f"{type(error).__name__}: {error}; details are in client.log"}

@@ -3,6 +3,7 @@
 The thread never prints: whoever owns the screen collects the lines when the screen is free.
 """
 
+import logging
 import threading
 import time
 from collections import deque
@@ -13,6 +14,8 @@ from shell.descriptions import short
 from shell.session import LOOK_SECONDS, OwnTasks, gone
 from shell.views import outcome_line
 from yadtq import TaskClient, TaskNotFound, YadtqError
+
+log = logging.getLogger("yadtq.shell")
 
 IDLE_SECONDS = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
@@ -53,7 +56,9 @@ class Notices:
             try:
                 self._look(ids)
                 pause = FIRST_PAUSE
-            except YadtqError:  # a server is away: the toolbar says so, and this thread asks again
+            except Exception as error:  # this thread must not end: it asks again
+                if not isinstance(error, YadtqError):  # else a server is away, and the toolbar says so
+                    log.exception("a look at the own tasks failed in an unforeseen way")
                 self._closed.wait(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
 

@@ -5,7 +5,9 @@ import contextvars
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -99,14 +101,16 @@ class Prompt:
         """Live has changed: the toolbar is drawn anew. Called by any thread."""
         running = self._running
         if running is not None:
-            running.app.invalidate()
+            with suppress(RuntimeError):  # the line was entered meanwhile: the next one is drawn anew anyway
+                running.app.invalidate()
 
     def arrived(self) -> None:
         """A notice has come: it is shown above the prompt, or else when the command has ended. Called by any thread."""
         running = self._running
         loop = running.app.loop if running is not None else None
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._show_above, context=self._context)
+        if loop is not None:
+            with suppress(RuntimeError):  # the line was entered meanwhile: the notice comes before the next one
+                loop.call_soon_threadsafe(self._show_above, context=self._context)
 
     def show_notices(self) -> None:
         for line in self.collect():
@@ -181,6 +185,8 @@ def _loop(session: Session, prompt: Prompt, output: Output, refresher: Refresher
             text = prompt.line()
         except EOFError:
             text = "exit"
+        except KeyboardInterrupt:  # pressed in the instant before the prompt took the keys
+            continue
         lines = text.splitlines()  # a paste may bring several
         for line in lines:
             if not execute(session, line, prompt, output, prompt.typed_at if len(lines) == 1 else None):
@@ -236,3 +242,10 @@ def _log_into(folder: Path) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.setLevel(logging.WARNING)
     logging.getLogger().addHandler(handler)
+    threading.excepthook = _log_thread
+
+
+def _log_thread(failed: threading.ExceptHookArgs) -> None:
+    """A thread that fails must not write across the screen either."""
+    trace = (failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
+    log.error("the thread %s failed", failed.thread.name if failed.thread else "?", exc_info=trace)

@@ -75,12 +75,15 @@ def shell(environment: dict[str, str], tmp_path: Path) -> Iterator[Open]:
     usual = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "xterm-256color", "LANG": "C.UTF-8"}
     with ExitStack() as stack:
 
-        def start(size: tuple[int, int] = SMALL, **given: str) -> ShellTerminal:
+        def start(size: tuple[int, int] = SMALL, *arguments: str, **given: str) -> ShellTerminal:
             pairs = [f"{name}={value}" for name, value in (usual | environment | given).items()]
             columns, lines = size
-            terminal = ShellTerminal("env", "-i", *pairs, sys.executable, str(CLIENT), columns=columns, lines=lines)
+            terminal = ShellTerminal(
+                "env", "-i", *pairs, sys.executable, str(CLIENT), *arguments, columns=columns, lines=lines
+            )
             stack.callback(terminal.kill)
-            terminal.see(r"^yadtq t\w+>", 30)
+            if not arguments:
+                terminal.see(r"^yadtq t\w+>", 30)
             return terminal
 
         yield start
@@ -213,6 +216,15 @@ def test_reset_asks(shell: Open, client: TaskClient) -> None:
     terminal.see(r"(?s)remove all.*remove all")
     terminal.type("yes")
     terminal.see("removed 1 task$")
+
+
+def test_one_command_asks_on_the_terminal_too(shell: Open, client: TaskClient) -> None:
+    client.submit("add", 1)
+    terminal = shell(SMALL, "reset")
+    terminal.see(r"^remove all 1 tasks")
+    terminal.type("yes")
+    terminal.see(r"^removed 1 task$")
+    assert terminal.close() == 0
 
 
 class Forwarder:

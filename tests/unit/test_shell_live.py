@@ -104,6 +104,20 @@ def test_live_follows_the_queue_and_recovers_by_itself(client: MemoryClient, ref
     eventually(lambda: (refresher.live.kafka, refresher.live.counts.get("queued")) == (WORKS, 1))
 
 
+def test_a_mistake_of_ours_does_not_end_the_threads(
+    client: MemoryClient, refresher: Refresher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("somewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "counts", broken)
+        refresher.start()
+        eventually(lambda: "ZeroDivisionError: somewhere" in refresher.live.trouble)
+    eventually(lambda: refresher.live.redis == WORKS and not refresher.live.trouble)
+    assert "unforeseen" in caplog.text
+
+
 class Watched:
     """Notices of some tasks, collected as they arrive."""
 
@@ -157,6 +171,21 @@ def test_notices_come_back_with_the_server(client: MemoryClient, watched: Watche
     client.end(task_id, 1)
     assert not watched.arrived.acquire(timeout=0.05)
     client.down = set()
+    assert "completed" in watched.next()
+
+
+def test_notices_survive_a_mistake_of_ours(
+    client: MemoryClient, watched: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(ids: set[str], timeout: float) -> None:
+        raise ZeroDivisionError("somewhere")
+
+    task_id = client.submit("add", 1)
+    client.end(task_id, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "wait_any", broken)
+        watched.own.add(task_id)
+        eventually(lambda: "unforeseen" in caplog.text)
     assert "completed" in watched.next()
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import client as program
+from shell.oneshot import TerminalAsker
+from shell.parsing import BadInput
 from tests.support.memory_client import MemoryClient
 from tests.support.shell_session import DIVISION, ends_at_once
 from yadtq import Failure, Task
@@ -215,6 +217,42 @@ def test_a_pipe_in_json(run: Run) -> None:
     assert submitted["status"] == "queued"
     assert [task["id"] for task in tasks] == [submitted["id"]]
     assert removed == {"removed": 1}
+
+
+# -- questions of a single command
+
+
+def answered(patch: pytest.MonkeyPatch, lines: str) -> TerminalAsker:
+    """A person who types these lines."""
+    patch.setattr(sys, "stdin", io.StringIO(lines))
+    return TerminalAsker(can_confirm=True)
+
+
+def test_questions_go_to_the_error_output_and_are_asked_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(text: str) -> None:
+        if "6" not in text:
+            raise BadInput("a six is missing\x1b", text, 0)
+
+    assert answered(monkeypatch, "5\n6\n").ask("number: ", (), check) == "6"
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "number: a six is missing\\x1b\nnumber: ")
+
+
+def test_no_answer_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EOFError):
+        answered(monkeypatch, "").ask("number: ", (), str)
+
+
+def test_without_a_person_a_wrong_answer_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(text: str) -> None:
+        raise BadInput("no")
+
+    asker = answered(monkeypatch, "5\n")
+    asker.can_confirm = False
+    with pytest.raises(BadInput, match="no"):
+        asker.ask("number: ", (), refuse)
 
 
 # -- the program as a whole

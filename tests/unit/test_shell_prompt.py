@@ -73,6 +73,7 @@ def keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("NO_COLOR", "1")
     handlers = logging.getLogger().handlers[:]
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     with ExitStack() as stack:
         pipe = stack.enter_context(create_pipe_input())
         stack.enter_context(create_app_session(input=pipe, output=DummyOutput()))
@@ -181,10 +182,18 @@ def test_libraries_log_into_a_file(keyboard: Keyboard, tmp_path: Path) -> None:
     def meanwhile() -> None:
         keyboard.see(repl.WELCOME)
         logging.getLogger("some.library").error("spilled")
+        thread = threading.Thread(target=lambda: 1 // 0, name="theirs")
+        thread.start()
+        thread.join()
         keyboard.type(CTRL_D)
 
-    assert "spilled" not in keyboard.run(meanwhile=meanwhile)
-    assert "ERROR some.library: spilled" in (tmp_path / "yadtq" / "client.log").read_text()
+    written = keyboard.run(meanwhile=meanwhile)
+    assert "spilled" not in written
+    assert "ZeroDivisionError" not in written
+    logged = (tmp_path / "yadtq" / "client.log").read_text()
+    assert "ERROR some.library: spilled" in logged
+    assert "the thread theirs failed" in logged
+    assert "ZeroDivisionError" in logged
 
 
 def test_history_is_there_for_the_next_session_and_for_keys_typed_ahead(keyboard: Keyboard) -> None:
