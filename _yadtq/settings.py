@@ -58,6 +58,14 @@ def one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def servers(value: str) -> str:
+    for server in value.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
+            raise ValueError("expected host:port, several separated by commas")
+    return value
+
+
 def namespace(value: str) -> str:
     if not value or len(value) > 60 or not all(c.isascii() and (c.isalnum() or c in "_.-") for c in value):
         raise ValueError("expected 1 to 60 letters, digits, '_', '.' or '-'")
@@ -92,7 +100,8 @@ PORT = whole(1, 65535)
 
 # fmt: off
 SETTINGS: tuple[Setting, ...] = (
-    Setting("kafka_broker", ("KAFKA_BROKER",), text, "localhost:9092", "", "Kafka brokers, host:port, comma-separated"),
+    Setting("kafka_broker", ("KAFKA_BROKER",), servers, "localhost:9092", "",
+            "Kafka brokers, host:port, comma-separated"),
     Setting("redis_host", ("REDIS_HOST",), text, "localhost", "", "Redis host"),
     Setting("redis_port", ("REDIS_PORT",), PORT, "6379", "", "Redis port"),
     Setting("redis_db", ("REDIS_DB",), whole(0, 1000), "0", "", "Redis database number"),

@@ -1,6 +1,6 @@
 """Redis: the scripts, called. The only file that imports the redis package.
 
-Every call may be repeated: redis-py repeats a call whose reply was lost, by itself.
+Every call may be repeated: one whose reply was lost is, here or in redis-py.
 """
 
 import hashlib
@@ -86,7 +86,8 @@ class Store:
             ssl_ca_certs=settings.redis_ca_file or None,
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=REPLY_SECONDS,
-            retry=Retry(ExponentialWithJitterBackoff(cap=0.3, base=0.05), 2),
+            # Not where Redis is silent: its retries multiply, and a person would wait for half a minute.
+            retry=Retry(ExponentialWithJitterBackoff(cap=0.3, base=0.05), 2, (RedisConnectionError,)),
             health_check_interval=15,
             decode_responses=True,
             encoding_errors="backslashreplace",
@@ -270,15 +271,22 @@ class Store:
 
     def call(self, name: str, *arguments: str | int) -> Reply:
         """Runs a script. Raises ServerUnreachable, or what the word of its answer stands for."""
-        text, sha = script(name)
         with self.guarded():
             try:
-                reply: Reply = self._redis.evalsha(sha, 1, self.keys.meta, *arguments)
-            except NoScriptError:
-                reply = self._redis.eval(text, 1, self.keys.meta, *arguments)
+                reply = self._run(name, arguments)
+            except RedisTimeoutError:  # once more: perhaps only the reply was lost
+                reply = self._run(name, arguments)
         if reply[0] != "ok":
             kind, message = REFUSALS[reply[0]]
             raise kind(message)
+        return reply
+
+    def _run(self, name: str, arguments: tuple[str | int, ...]) -> Reply:
+        text, sha = script(name)
+        try:
+            reply: Reply = self._redis.evalsha(sha, 1, self.keys.meta, *arguments)
+        except NoScriptError:
+            reply = self._redis.eval(text, 1, self.keys.meta, *arguments)
         return reply
 
     def guarded(self) -> "_Guarded":

@@ -42,6 +42,11 @@ def test_claim_stale_seconds_is_another_name() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
+        ("KAFKA_BROKER", "localhost", "host:port"),
+        ("KAFKA_BROKER", "localhost:abc", "host:port"),
+        ("KAFKA_BROKER", "a:1,:2", "host:port"),
+        ("KAFKA_BROKER", "a:1,", "host:port"),
+        ("KAFKA_BROKER", "a:65536", "host:port"),
         ("REDIS_PORT", "0", "a whole number from 1 to 65535"),
         ("REDIS_PORT", "x", "a number"),
         ("REDIS_PORT", "6379.0", "a number"),
@@ -73,6 +78,11 @@ def test_a_wrong_flag_is_said_as_a_flag_and_an_unknown_field_by_name() -> None:
         Settings.load({}, redis_port=99999)
     with pytest.raises(SettingError, match="no setting is named redis_prot"):
         Settings.load({}, redis_prot=1)
+
+
+@pytest.mark.parametrize("servers", ["a:1", "a:1, b:2", "[::1]:9092", "10.0.0.1:9092"])
+def test_brokers_are_a_list_of_host_and_port(servers: str) -> None:
+    assert Settings.load({"KAFKA_BROKER": servers}).kafka_broker == servers
 
 
 def test_words_are_read_in_any_case() -> None:
