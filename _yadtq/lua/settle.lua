@@ -27,6 +27,7 @@ local function finish(o, key, rec)
   redis.call('HSET', key, 'status', status, field, o.text, 'started_at', started,
              'finished_at', instant(now - o.ended))
   if rec[4] then redis.call('HDEL', key, 'waiters') end
+  if status == 'failed' then redis.call('HINCRBY', key, 'failures', 1) end
   if status == 'success' and rec[7] then redis.call('HDEL', key, 'error') end
   redis.call('ZREM', E .. 'processing', o.id)
   redis.call('ZADD', E .. status, string.format('%d', now), o.id)
