@@ -37,7 +37,7 @@ from _yadtq.clock import SystemClock
 from _yadtq.connections import consumer, servers
 from _yadtq.context import TaskContext, current_task, refuse_while_importing
 from _yadtq.errors import (
-    AmbiguousId, BadArguments, BadHandler, LeaseLapsed, NotInMain, NotRetryable, OutboxFull, ProtocolTooNew, QueueFull,
+    AmbiguousId, BadArguments, BadHandler, LeaseLapsed, NotInMain, NotRetryable, ProtocolTooNew, QueueFull,
     QueueMissing, ServerUnreachable, SettingError, SubmissionRefused, SubmissionUnknown, TaskIdConflict, TaskNotFound,
     UsageError, WaitTimeout, YadtqError,
 )
@@ -47,7 +47,7 @@ from _yadtq.handlers import handler_of, import_modules
 from _yadtq.inbox import Inbox, Stop
 from _yadtq.incarnation import Incarnation, Listener, Woken
 from _yadtq.intake import Intake
-from _yadtq.jobs import Crashed, Ended, Interrupted, Lost, Printed, TimedOut
+from _yadtq.jobs import Crashed, Ended, Interrupted, Lost, PoolMessage, Printed, TimedOut
 from _yadtq.log import Log, Trouble, visible
 from _yadtq.messages import Call, Header, Submission, decode, encode, in_parts, submission
 from _yadtq.pool import Pool
@@ -79,8 +79,9 @@ __all__ = [
 
 RETRY_SECONDS = 0.5  # between two tries of a server that does not answer
 LEAVE_SECONDS = 3.0  # for what a stopping worker has to tell a Redis that does not answer
-MOST_CLAIMS, MOST_MESSAGES = 256, 500  # of one take, so that it holds Redis for a few milliseconds at most
+MOST_CLAIMS = 256  # of one take, so that it holds Redis for a few milliseconds at most
 EXIT_OK, EXIT_USAGE = 0, 2
+REFUSALS = {"conflict": TaskIdConflict, "full": QueueFull}  # of the script register, by its word
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Part = list[tuple[Submission, bytes]]  # tasks with their messages
@@ -176,8 +177,7 @@ class TaskClient:
 
         args, kwargs: JSON values, together at most 1,000,000 bytes as a message. task_id: an id of your own, at most
         200 bytes; submitting the same task under the same id again is the same task.
-        Raises BadArguments; SubmissionRefused (TaskIdConflict, QueueFull): it never runs; SubmissionUnknown, with the
-        id: submit it again under that id.
+        Raises BadArguments; SubmissionRefused (TaskIdConflict, QueueFull): it never runs; SubmissionUnknown.
         """
         return self.submit_many([Call(task_name, args, kwargs, task_id)])[0]
 
@@ -193,7 +193,10 @@ class TaskClient:
         accepted: list[str] = []
         failure: SubmissionRefused | SubmissionUnknown | None = None
         for part in parts:
-            problems = self._submit(part)
+            if failure is None or self._ready:
+                problems = self._submit(part)
+            else:  # a server has gone away: the rest is not even registered
+                problems = {each.id: SubmissionRefused.about(each.id, failure) for each, _ in part}
             accepted += [each.id for each, _ in part if each.id not in problems]
             failure = failure or next(iter(problems.values()), None)
         if failure is not None:
@@ -237,7 +240,7 @@ class TaskClient:
         Raises TaskNotFound when one of them does not exist.
         """
         ended = self._waiting.for_any(sorted(task_ids), timeout, self._read)
-        return [task_of(i, record) for i, record in zip(ended, self._store.records(ended), strict=True) if record]
+        return [self.get_result(task_id) for task_id in ended]
 
     def list(self, status: str = "", limit: int = 20, offset: int = 0) -> Tasks:
         """Tasks, newest first. status: a stored status, '' for all. limit: at most 1,000. offset: from 0."""
@@ -288,37 +291,33 @@ class TaskClient:
         tasks = [each for each, _ in part]
         try:
             generation, epoch, seq, words = self._read(lambda: self._store.register(tasks))
-        except OutboxFull as error:
-            return {each.id: QueueFull(each.id, QueueFull.LINE.format(id=each.id, reason=error)) for each in tasks}
         except ServerUnreachable as error:  # the script may have run, and only the reply was lost
             return self._withdraw(tasks, "", "", error)
-        conflicts = {
-            each.id: TaskIdConflict(each.id, f"the id {each.id} belongs to another task: choose another one")
-            for each, word in zip(tasks, words, strict=True)
-            if word == "conflict"
-        }
+        pairs = list(zip(part, words, strict=True))
+        refused: Problems = {each.id: REFUSALS[word].about(each.id) for (each, _), word in pairs if word in REFUSALS}
         header = Header(epoch, generation, seq).pairs()
-        unsent = [pair for pair, word in zip(part, words, strict=True) if word == "publish"]
+        unsent = [pair for pair, word in pairs if word == "publish"]
         try:
             sent = self._broker.publish_tasks([(each.id, value, header) for each, value in unsent])
         except ServerUnreachable as error:
             sent = [error] * len(unsent)
         doubtful = [each for (each, _), error in zip(unsent, sent, strict=True) if error is not None]
         reason = next((error for error in sent if error is not None), None)
-        return {**conflicts, **self._withdraw(doubtful, epoch, generation, reason)}
+        return {**refused, **self._withdraw(doubtful, epoch, generation, reason)}
 
     def _withdraw(self, tasks: Iterable[Submission], epoch: str, generation: str, reason: Exception | None) -> Problems:
         """Takes submissions back. What a worker has already taken is accepted after all, and is not returned."""
         problems: Problems = {}
+        answers = True
         for each in tasks:
             try:
-                word = self._store.withdraw(each, epoch, generation) if self._ready else "unknown"
+                word = self._store.withdraw(each, epoch, generation) if answers else "unknown"
             except (ServerUnreachable, QueueMissing):
-                word, self._ready = "unknown", False  # nor can the others be taken back
+                word, answers = "unknown", False  # nor can the others be taken back
             if word != "acknowledged":
                 kind = SubmissionRefused if word == "refused" else SubmissionUnknown
-                problems[each.id] = kind(each.id, kind.LINE.format(id=each.id, reason=reason))
-        self._ready = self._ready and not problems
+                problems[each.id] = kind.about(each.id, reason)
+        self._ready = self._ready and not problems  # what comes next asks first whether the servers are there
         return problems
 
     def _prepare(self) -> None:
@@ -388,6 +387,7 @@ class TaskWorker:
             with stopped_by_signals(self.stop):
                 while not self._left:
                     self._live()
+                    self._left = self._left or bool(self._stopping_since)
         except BadHandler as error:
             self.log.error("start", text=str(error))
             return EXIT_USAGE
@@ -423,6 +423,7 @@ class TaskWorker:
             listener.join(LEAVE_SECONDS)  # it must not listen to a store that is being closed
         finally:
             pool.close()
+            self._inbox.forget(PoolMessage)  # what this pool still had to say is not about the next one
 
     def _join(self, me: Incarnation) -> bool:
         """Joins as soon as Redis answers. Returns False when it is told to stop before."""
@@ -450,9 +451,9 @@ class TaskWorker:
         if self._clock.monotonic() < self._rest_until:
             return
         try:
-            me.settle()
+            self._appetite.expect(me.settle(), self._clock.monotonic())
             if me.beat_due_in() <= 0:
-                self._relay.hold(me.beat("draining" if self._stopping_since else "online"))
+                self._relay.hold(me.beat("draining" if self._stopping_since else "online", self._relay.is_fit()))
             self._place()
             self._take(me)
             self._trouble.over()
@@ -472,13 +473,15 @@ class TaskWorker:
         """Hands in what was read, and claims as many tasks as there is room for."""
         now = self._clock.monotonic()
         room = self._room(me)
-        reads = self._intake.pending(MOST_MESSAGES) + (self._intake.looks() if self._appetite.looks(now) else [])
+        reads = self._intake.pending() + (self._intake.looks() if self._appetite.looks(now) else [])
         if not reads and not self._appetite.wants(room, now):
             return
-        self._appetite.in_doubt = True
+        repeated, self._appetite.in_doubt = self._appetite.in_doubt, True
         taken = self._store.take(me.name, me.number + 1, me.number, room, me.running(), reads)
         me.number += 1
         self._appetite.fed(room, len(taken.claims), taken.due_seconds, now)
+        if repeated:  # then it may only have given again what it gave before
+            self._appetite.woken()
         self._consumer.obey(self._intake.answer(reads, taken.answers))
         if self._stopping_since:
             me.refuse(taken.claims, "its worker stops")
@@ -495,7 +498,7 @@ class TaskWorker:
         now, tick = self._clock.monotonic(), me.pool.tick()
         if now < self._rest_until:
             return min(self._rest_until - now, tick)
-        if me.outcomes or self._unplaced:
+        if me.outcomes or self._unplaced or self._intake.has_more:
             return 0.0
         return max(0.0, min(tick, me.beat_due_in(), self._appetite.patience(self._room(me), now)))
 
@@ -522,8 +525,8 @@ class TaskWorker:
                 self._intake.forget(message.partition)
                 self.log.error("read", text=message.line())
             case Connection():
-                self.log.info("kafka", text=message.problem or f"reading from Kafka at {self.settings.kafka_broker}")
-                self.log.flush()
+                tell = self.log.warning if message.problem else self.log.info
+                tell("kafka", text=message.problem or f"reading from Kafka at {self.settings.kafka_broker}")
             case Stop():
                 self._drain(me)
 

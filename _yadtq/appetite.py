@@ -25,6 +25,10 @@ class Appetite:
         """Tasks are ready, or the worker begins anew."""
         self._hungry = True
 
+    def expect(self, seconds: float, now: float) -> None:
+        """A delayed task may start in so many seconds."""
+        self._due_at = min(self._due_at, now + seconds)
+
     def looks(self, now: float) -> bool:
         """Whether it is time to look, whatever is known."""
         return now >= min(self._look_at, self._due_at)

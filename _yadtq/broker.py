@@ -40,6 +40,27 @@ def connection(settings: Settings) -> dict[str, Any]:
     return options
 
 
+def connected(kind: Any, settings: Settings, **options: Any) -> Any:
+    """A client of Kafka, of one of kafka-python's kinds, that has reached a broker.
+
+    When a constructor of theirs fails, it leaves a thread that goes on trying, and descriptors: they are ended here.
+    """
+    made: list[Any] = []
+
+    def network(**given: Any) -> Any:
+        client = kind.DEFAULT_CONFIG["kafka_client"](**given)
+        client.cluster.config["allow_auto_create_topics"] = False  # kafka-python does not hand its own option down
+        made.append(client)
+        return client
+
+    try:
+        return kind(**connection(settings), kafka_client=network, **options)
+    except BaseException:
+        for each in made:
+            each.close()
+        raise
+
+
 class Broker:
     """Topics, publishing and offsets. Connects when it is first used."""
 
@@ -53,7 +74,7 @@ class Broker:
     def close(self) -> None:
         with self._lock:
             if self._producer is not None:
-                self._producer.close(timeout=2)
+                _end(self._producer, 2)
             if self._admin is not None:
                 self._admin.close()
             self._producer = self._admin = None
@@ -145,17 +166,22 @@ class Broker:
 
     def _connected_admin(self) -> Any:
         if self._admin is None:
-            self._admin = kafka.KafkaAdminClient(**connection(self._settings), request_timeout_ms=4000)
+            self._admin = connected(kafka.KafkaAdminClient, self._settings, request_timeout_ms=4000)
         return self._admin
 
     def _connected_producer(self) -> Any:
         with self._lock:
             if self._producer is None:
                 with self._guarded():
-                    self._producer = kafka.KafkaProducer(
-                        **connection(self._settings),
+                    self._producer = connected(
+                        kafka.KafkaProducer,
+                        self._settings,
                         allow_auto_create_topics=False,
                         acks="all",
+                        # An idempotent producer never sends again after a message in flight has expired (kafka-python
+                        # 3.0). Repeats do no harm here, and one request at a time keeps the order; it is as fast.
+                        enable_idempotence=False,
+                        max_in_flight_requests_per_connection=1,
                         linger_ms=0,
                         batch_size=256 << 10,
                         max_request_size=EVENT_BYTES,
@@ -170,7 +196,7 @@ class Broker:
         with self._lock:
             if self._producer is producer:
                 self._producer = None
-        producer.close(timeout=0)
+        _end(producer, 0)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -185,6 +211,8 @@ class Broker:
 
 def unreachable(settings: Settings, error: Exception) -> ServerUnreachable:
     """One line: what happened, to what, what to do."""
+    if isinstance(error, ServerUnreachable):
+        return error
     where = f"Kafka at {settings.kafka_broker}"
     name = type(error).__name__
     if "Authentication" in name:
@@ -196,6 +224,14 @@ def unreachable(settings: Settings, error: Exception) -> ServerUnreachable:
             "kafka", f"Kafka does not answer at {settings.kafka_broker}: start it or set KAFKA_BROKER"
         )
     return ServerUnreachable("kafka", f"{where}: {name}: {str(error)[:200]}")
+
+
+def _end(producer: Any, seconds: float) -> None:
+    """Closes a producer, whatever it could not send."""
+    try:
+        producer.close(timeout=seconds)
+    except kafka_errors.KafkaError:  # then it has not ended its thread
+        producer._sender.force_close()
 
 
 def _outcome(future: Any) -> Exception | None:

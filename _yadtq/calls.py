@@ -87,7 +87,7 @@ class Callee:
         """Decodes, checks, calls, encodes."""
         try:
             positional, named = self._arguments(args, kwargs)
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError, ArithmeticError) as error:
             return Result(None, Failure("BadArguments", _cut(str(error), MESSAGE_CHARACTERS)))
         try:
             value = self.function(*positional, **named)

@@ -48,6 +48,11 @@ class Read:
     messages: tuple[Message, ...] = ()
     first: bool = False
 
+    @property
+    def weight(self) -> int:
+        """Bytes that it costs a take, and, a little more, the take's event."""
+        return sum(message.weight for message in self.messages)
+
     def arguments(self) -> list[str | int]:
         began = f"first:{self.began}" if self.first else self.began
         flat: list[str | int] = [self.partition, began, self.next, len(self.messages)]
@@ -82,7 +87,7 @@ class OutOfRange:
     def line(self) -> str:
         return (
             f"partition {self.partition} of the task topic does not reach offset {self.offset} any more: the topic was "
-            "cut or made anew; what it holds is read after a restart of the workers"
+            "cut or made anew. Give Kafka its data back, or begin a new queue with another YADTQ_NAMESPACE"
         )
 
 

@@ -14,8 +14,9 @@ import kafka
 from kafka import errors as kafka_errors
 from kafka.structs import OffsetAndMetadata
 
-from _yadtq.broker import Broker, connection, unreachable
+from _yadtq.broker import Broker, connected, unreachable
 from _yadtq.claims import Assigned, Connection, OutOfRange, Read
+from _yadtq.errors import ServerUnreachable
 from _yadtq.intake import Order, Place
 from _yadtq.keys import Keys
 from _yadtq.messages import read_message
@@ -24,6 +25,7 @@ from _yadtq.settings import Settings
 READ_AHEAD = 2000  # messages handed in and not yet answered, at which reading pauses
 READ_BATCH_BYTES = 1 << 20  # of one Read: what a take carries to Redis at most, but for one larger message
 COMMIT_SECONDS = 1.0
+PROBE_SECONDS = 3.0  # without a message: is Kafka there?
 SESSION_MS, HEARTBEAT_MS = 6000, 500  # measured: takeover 6 s after a SIGKILL, 0.3 s to join or to leave
 
 
@@ -45,6 +47,7 @@ class Consumer(threading.Thread):
         self._committed_at = 0.0
         self._outstanding = 0
         self._problem = ""
+        self._heard_at = 0.0
 
     # -- told by the owner, from its own thread ----------------------------------------------------------------------
 
@@ -71,24 +74,26 @@ class Consumer(threading.Thread):
                 if self._consumer is None:
                     self._connect()
                 self._look()
-                self._tell("")
+                self._probe()
             except kafka_errors.OffsetOutOfRangeError as error:
                 self._out_of_range(error)
-            except (kafka_errors.KafkaError, OSError) as error:
-                self._tell(str(unreachable(self._settings, error)))
+            except Exception as error:  # any: without this thread nobody reads its partitions
+                known = isinstance(error, ServerUnreachable)
+                self._tell(str(error if known else unreachable(self._settings, error)))
                 self._disconnect()
                 self._stopping.wait(0.5)
         self._disconnect()
 
     def _connect(self) -> None:
         self._broker.create_topics()
-        self._consumer = kafka.KafkaConsumer(
-            **connection(self._settings),
+        self._consumer = connected(
+            kafka.KafkaConsumer,
+            self._settings,
             allow_auto_create_topics=False,
             group_id=self._group,
             client_id=self._settings.worker_id,
             enable_auto_commit=False,
-            auto_offset_reset="none",  # type: ignore[arg-type]  # the stubs do not know it
+            auto_offset_reset="none",
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             isolation_level="read_committed",  # a transaction that another producer has aborted was never submitted
@@ -102,18 +107,25 @@ class Consumer(threading.Thread):
         self._position.clear()
         self._first.clear()
         self._announced.clear()
+        self._heard_at = 0.0
         if consumer is None:
             return
         try:
             self._commit(consumer)
             consumer.close(timeout_ms=2000)
-        except (kafka_errors.KafkaError, OSError) as error:
+        except Exception as error:  # it is given up in any case
             logging.getLogger("yadtq").debug("the consumer did not close: %s", error)
 
     def _tell(self, problem: str) -> None:
         if problem != self._problem:
             self._problem = problem
             self._post(Connection(problem))
+
+    def _probe(self) -> None:
+        """Tells whether Kafka answers. Asks it when nothing has come for a while: the consumer waits without a word."""
+        if time.monotonic() - self._heard_at > PROBE_SECONDS:
+            self._tell(self._broker.problem())
+            self._heard_at = time.monotonic()
 
     def _look(self) -> None:
         """One round: do what was told, follow the assignment, poll, hand in."""
@@ -134,6 +146,9 @@ class Consumer(threading.Thread):
         except kafka_errors.NoOffsetForPartitionError:
             records = {}  # a partition that was just assigned: it is placed below
         self._follow_assignment()
+        if records:
+            self._heard_at = time.monotonic()
+            self._tell("")
         for partition, rows in records.items():
             self._hand_in(partition.partition, rows)
         if time.monotonic() - self._committed_at > COMMIT_SECONDS:

@@ -63,13 +63,25 @@ class SubmissionRefused(YadtqError):
         self.task_id = task_id
         self.accepted: list[str] = []  # by submit_many: the ids that were accepted all the same
 
+    @classmethod
+    def about(cls, task_id: str, reason: object = "") -> "SubmissionRefused":
+        """The error for this task, in its own words."""
+        return cls(task_id, cls.LINE.format(id=task_id, reason=reason))
+
 
 class TaskIdConflict(SubmissionRefused):
     """Another task, with other content, has this id."""
 
+    LINE = "the id {id} belongs to another task: choose another one"
+
 
 class QueueFull(SubmissionRefused):
     """The event outbox is at its bound; submissions are refused until a relay sends it to Kafka."""
+
+    LINE = (
+        "task {id} was not accepted and never runs: too many events wait in Redis for Kafka; "
+        "start a worker, which sends them, or look at Kafka"
+    )
 
 
 class SubmissionUnknown(YadtqError):
@@ -81,6 +93,11 @@ class SubmissionUnknown(YadtqError):
         super().__init__(message)
         self.task_id = task_id
         self.accepted: list[str] = []  # by submit_many: the ids that were accepted all the same
+
+    @classmethod
+    def about(cls, task_id: str, reason: object = "") -> "SubmissionUnknown":
+        """The error for this task, in its own words."""
+        return cls(task_id, cls.LINE.format(id=task_id, reason=reason))
 
 
 class TaskNotFound(YadtqError, LookupError):

@@ -4,6 +4,7 @@ The lease is the ownership. One heartbeat renews it and, only when Redis has ans
 guard kills them at the deadline that was confirmed last, which lies before the lease's end.
 """
 
+import math
 import random
 import secrets
 import threading
@@ -26,9 +27,9 @@ if TYPE_CHECKING:  # it brings redis with it
     from _yadtq.store import Store
 
 RELAY_LEASE_MS = 5000
-MOST_BEAT_SECONDS = 2.0
+MOST_BEAT_SECONDS = 1.0  # the lease clock gains a second a call at most
 LISTEN_SECONDS = 1.0
-SHOWN = 200  # characters of arguments, results and reasons in a log line
+CUT = 200  # characters of arguments, results and reasons in a log line
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ class Incarnation:
         self._renewed(sent_at)
         self._about = about
 
-    def beat(self, state: str) -> bool:
-        """A heartbeat. Returns whether this worker is the relay. Raises LeaseLapsed, ServerUnreachable."""
+    def beat(self, state: str, fit: bool) -> bool:
+        """A heartbeat. fit: for being the relay. Returns whether it is. Raises LeaseLapsed, ServerUnreachable."""
         sent_at = self._clock.boottime()
-        relay = str(RELAY_LEASE_MS) if state == "online" else ""
+        relay = str(RELAY_LEASE_MS) if state == "online" and fit else ""
         is_relay, about_wanted = self._store.beat(self.name, state, self._executed, self.running(), "", relay)
         if about_wanted:
             self._store.beat(self.name, state, self._executed, self.running(), self._about, relay)
@@ -95,7 +96,7 @@ class Incarnation:
         """Gives claims to the pool; what this worker does not know has failed."""
         jobs = []
         for claim in claims:
-            self._log.info("take", claim.id, f"{claim.task} args={claim.args[:SHOWN]} attempt={claim.attempt}")
+            self._log.info("take", claim.id, f"{claim.task} args={claim.args[:CUT]} attempt={claim.attempt}")
             handler = handlers.get(claim.task)
             if handler is None:
                 now = self._clock.monotonic()
@@ -124,14 +125,20 @@ class Incarnation:
         now = self._clock.monotonic()
         self.outcomes += [release(claim, now, reason) for claim in claims]
 
-    def settle(self) -> None:
-        """Records the outcomes; the script refuses those whose claim is gone. Raises ServerUnreachable."""
+    def settle(self) -> float:
+        """Records the outcomes; the script refuses those whose claim is gone. Raises ServerUnreachable.
+
+        Returns seconds until the soonest retry among them may start, inf when there is none.
+        """
+        soonest = math.inf
         while self.outcomes:
             part = first_part(self.outcomes)
             words = self._store.settle(self.name, part, self._clock.monotonic())
             for outcome, word in zip(part, words, strict=True):
                 self._tell(outcome, word)
+                soonest = min(soonest, outcome.delay_seconds if outcome.kind == "retry" else math.inf)
             del self.outcomes[: len(part)]
+        return soonest
 
     def _tell(self, outcome: Outcome, word: str) -> None:
         claim = outcome.claim
@@ -140,7 +147,7 @@ class Incarnation:
             return
         self._executed += outcome.kind in ("success", "failed")
         spent = outcome.ended_at - outcome.began_at if outcome.began_at is not None else 0.0
-        what = f"result={outcome.text[:SHOWN]}" if outcome.kind == "success" else f"reason={outcome.reason[:SHOWN]}"
+        what = f"result={outcome.text[:CUT]}" if outcome.kind == "success" else f"reason={outcome.reason[:CUT]}"
         tell = self._log.info if outcome.kind in ("success", "release") else self._log.warning
         tell(outcome.kind, claim.id, f"{claim.task} attempt={claim.attempt} seconds={spent:.3f} {what}")
 

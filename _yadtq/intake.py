@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from _yadtq.claims import Answer, Read
 
+MOST_MESSAGES = 500  # of one take, so that it holds Redis for a few milliseconds at most
+MOST_BYTES = 1_000_000  # of one take: its event must fit into a message of Kafka
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -36,6 +39,7 @@ class Intake:
 
     def __init__(self) -> None:
         self._pending: list[Read] = []
+        self._full = False  # the last answer: the queue takes no more for now
         self._number = 0  # of the newest placing of all
         self._placements: dict[int, int] = {}  # partition → number of its newest placing
         self._next: dict[int, Read] = {}  # partition → its newest read
@@ -52,16 +56,20 @@ class Intake:
         self._pending.append(read)
         return []
 
-    def pending(self, most: int) -> list[Read]:
-        """The oldest reads that wait for admission, of at most so many messages together, but at least one."""
+    def pending(self, messages: int = MOST_MESSAGES, weight: int = MOST_BYTES) -> list[Read]:
+        """The oldest reads that wait for admission, of so many messages and bytes together, but at least one."""
         chosen: list[Read] = []
-        count = 0
         for read in self._pending:
-            count += len(read.messages)
-            if chosen and count > most:
+            messages, weight = messages - len(read.messages), weight - read.weight
+            if chosen and (messages < 0 or weight < 0):
                 break
             chosen.append(read)
         return chosen
+
+    @property
+    def has_more(self) -> bool:
+        """Whether reads wait that the next take can carry: none was refused because the queue is full."""
+        return bool(self._pending) and not self._full
 
     def looks(self) -> list[Read]:
         """A question for each partition of which nothing waits: is the reader where the queue is?"""
@@ -86,6 +94,7 @@ class Intake:
                 if read.placement == self._placements.get(read.partition):
                     orders.append(self._place(read.partition, answer.expected))
         answered = {id(read) for read in asked} - kept
+        self._full = bool(kept)
         waiting, self._pending = self._pending, []
         for read in waiting:
             if id(read) in answered:

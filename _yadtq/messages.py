@@ -18,6 +18,7 @@ TIME_LIMIT_LIMIT = 30 * 86400  # seconds
 PART_TASKS = 500  # of one call to Redis
 KEPT_BYTES = 100_000  # of a rejected message
 RESERVED_PREFIX = "rejected-"
+OVERHEAD_BYTES = 100  # of a message in a take, beside its contents
 
 
 def encode(value: Any) -> str:
@@ -41,6 +42,8 @@ def decode(text: str | bytes, exact: bool = True) -> Any:
         return simplejson.loads(text, use_decimal=exact, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except ArithmeticError:
+        raise ValueError("a number is too large or too small to be read") from None
 
 
 def _no_constant(word: str) -> Any:
@@ -125,7 +128,9 @@ def submission(call: Call, name: str) -> Submission:
     """
     if not call.task or not call.task.isprintable() or len(call.task.encode()) > NAME_LIMIT:
         raise BadArguments(f"{call.task!r} is no name of a task: expected 1 to {NAME_LIMIT} bytes of printable text")
-    if call.task_id and (not valid_id(call.task_id) or call.task_id.startswith(RESERVED_PREFIX)):
+    if call.task_id.startswith(RESERVED_PREFIX):
+        raise BadArguments(f"{call.task_id!r} is no task id: {RESERVED_PREFIX!r} begins the ids of rejected messages")
+    if call.task_id and not valid_id(call.task_id):
         raise BadArguments(f"{call.task_id!r} is no task id: expected 1 to {ID_LIMIT} bytes of printable text")
     if call.max_retries is not None and not _is_number(call.max_retries, RETRIES_LIMIT, int):
         raise BadArguments(
@@ -163,6 +168,11 @@ class Ours:
     id: str
     header: Header
 
+    @property
+    def weight(self) -> int:
+        """Bytes that it costs a take."""
+        return len(self.id) + OVERHEAD_BYTES
+
     def arguments(self) -> tuple[str | int, ...]:
         header = self.header
         return (self.offset, "ours", self.size, self.id, header.epoch, header.generation, header.seq)
@@ -175,6 +185,11 @@ class Foreign:
     offset: int
     size: int
     submission: Submission
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it costs a take."""
+        return len(self.submission.args) + len(self.submission.kwargs) + OVERHEAD_BYTES
 
     def arguments(self) -> tuple[str | int, ...]:
         s = self.submission
@@ -189,6 +204,11 @@ class Rejected:
     size: int
     value: bytes
     reason: str
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it costs a take."""
+        return min(len(self.value), KEPT_BYTES) * 4 // 3 + OVERHEAD_BYTES
 
     def arguments(self) -> tuple[str | int, ...]:
         return (self.offset, "bad", self.size, base64.b64encode(self.value[:KEPT_BYTES]).decode(), self.reason)

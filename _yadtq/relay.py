@@ -5,6 +5,7 @@ drop repeats by the entry's id, and an entry is trimmed only after Kafka has ack
 """
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from _yadtq.clock import Clock
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # they bring redis and kafka with them
 
 BATCH = 64  # entries sent together
 WAIT_SECONDS = 1.0  # for the next entry
+UNFIT_AFTER_SECONDS, UNFIT_SECONDS = 10.0, 30.0  # in vain for so long, then not tried for so long
 TIDY_SECONDS, TIDY_MOST_SECONDS = 1.0, 0.25  # how often, and for how long
 
 
@@ -30,11 +32,15 @@ class Relay(threading.Thread):
         self._held, self._stopping = threading.Event(), threading.Event()
         self._tidied_at = 0.0
         self._sweeper = Sweeper(store, broker, log)
-        self._trouble = Trouble(log, "relay")
+        self._worked_at = clock.monotonic()
+        self._unfit_until = 0.0
+        self._sending, self._tidying = Trouble(log, "relay"), Trouble(log, "tidy")
 
     def hold(self, held: bool) -> None:
         """Begins or ends being the relay; told after every heartbeat."""
         if held:
+            if not self._held.is_set():
+                self._worked_at = self._clock.monotonic()
             self._held.set()
         else:
             self._held.clear()
@@ -46,17 +52,33 @@ class Relay(threading.Thread):
         if self.ident is not None:
             self.join(seconds)
 
+    def is_fit(self) -> bool:
+        """Whether this process can be the relay: not when it has tried in vain for a while, so that another one may."""
+        return self._clock.monotonic() >= self._unfit_until
+
     def run(self) -> None:
         while not self._stopping.is_set():
             if not self._held.wait(WAIT_SECONDS):
                 continue
-            try:
-                self.forward(WAIT_SECONDS)
-                self._tidy()
-                self._trouble.over()
-            except YadtqError as error:
-                self._trouble.say(str(error))
+            sent = self._tries(lambda: self.forward(WAIT_SECONDS), self._sending)
+            if not (self._tries(self._tidy, self._tidying) and sent):
                 self._stopping.wait(WAIT_SECONDS)
+
+    def _tries(self, action: Callable[[], object], trouble: Trouble) -> bool:
+        """Whether it worked. What did not is said, and tried again: this thread must not end."""
+        try:
+            action()
+        except YadtqError as error:
+            trouble.say(str(error))
+        except Exception as error:
+            trouble.say(f"{type(error).__name__}: {error}")
+        else:
+            trouble.over()
+            self._worked_at = self._clock.monotonic()
+            return True
+        if self._clock.monotonic() - self._worked_at > UNFIT_AFTER_SECONDS:
+            self._unfit_until = self._clock.monotonic() + UNFIT_SECONDS
+        return False
 
     def forward(self, wait_seconds: float) -> int:
         """Sends the oldest entries, and trims them when Kafka has them. Returns how many were sent."""

@@ -8,6 +8,7 @@ meanwhile makes the message void, and a client that takes the task back is obeye
 
 from typing import TYPE_CHECKING
 
+from _yadtq.errors import ServerUnreachable
 from _yadtq.log import Log
 from _yadtq.messages import Header
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:  # they bring redis and kafka with them
 
 DELIVERY_MS = 16_000  # twice what a client waits for Kafka's acknowledgement
 AT_ONCE = 100
+CUT = (
+    "the task topic ends before the place up to which it was read: it was cut or made anew; nothing is published again"
+)
 
 
 class Sweeper:
@@ -38,6 +42,9 @@ class Sweeper:
         if any(positions.get(partition, 0) < end for partition, end in ends.items()):
             return 0
         self._noted = None
+        current = self._broker.ends()
+        if any(position > current.get(partition, 0) for partition, position in positions.items()):
+            raise ServerUnreachable("kafka", CUT)
         _, epoch, lost = self._store.unpublished(instant, DELIVERY_MS, AT_ONCE)
         messages = [(task.id, task.value(), _header(epoch, mark)) for task, mark in lost]
         outcomes = self._broker.publish_tasks(messages)

@@ -66,9 +66,11 @@ local function lease_in_grace(incarnation, clock, lease_ms)      -- a missing le
 end
 
 local function wake(count)                       -- tells idle workers that tasks are ready
-  if count <= 0 then return end
-  for _, worker in ipairs(redis.call('SPOP', P .. 'idle', math.min(count, 8))) do
-    redis.call('PUBLISH', P .. 'wake:' .. worker, 'ready')
+  local wanted = math.min(count, 8)
+  while wanted > 0 do
+    local worker = redis.call('SPOP', P .. 'idle')
+    if not worker then return end
+    wanted = wanted - redis.call('PUBLISH', P .. 'wake:' .. worker, 'ready')     -- 0: it is gone
   end
 end
 

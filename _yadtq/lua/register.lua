@@ -6,7 +6,7 @@
 --
 -- Returns {'ok', generation, epoch, seq, word, …}
 --   word   publish · known (in the queue already, nothing to publish) · conflict (another task has the id, or this
---          very submission was withdrawn: a call that comes late undoes no refusal)
+--          very submission was withdrawn: a call that comes late undoes no refusal) · full (the outbox is at its bound)
 
 local words, tasks = {}, {}
 for a = 3, 2 + 7 * tonumber(ARGV[2]), 7 do
@@ -18,12 +18,7 @@ local function is_new(t, status, submission)     -- no record, or the tombstone 
   return not status or status == 'withdrawn' and submission ~= t.submission
 end
 
-if outbox_full(ARGV[1]) then                     -- what exists is answered all the same: the call may be a repeated one
-  for _, t in ipairs(tasks) do
-    local rec = redis.call('HMGET', E .. 'task:' .. t.id, 'status', 'submitted_by')
-    if is_new(t, rec[1], rec[2]) then return {'full'} end
-  end
-end
+local full = outbox_full(ARGV[1])                -- what exists is answered all the same: the call may be a repeated one
 local order = redis.call('HINCRBY', KEYS[1], 'order', #tasks) - #tasks
 
 local function create(n, t, key)
@@ -42,7 +37,7 @@ end
 local function register(n, t)
   local key = E .. 'task:' .. t.id
   local rec = redis.call('HMGET', key, 'status', 'task', 'args', 'kwargs', 'submitted_by')
-  if is_new(t, rec[1], rec[5]) then return create(n, t, key) end
+  if is_new(t, rec[1], rec[5]) then return full and 'full' or create(n, t, key) end
   if rec[2] ~= t.task or rec[3] ~= t.args or rec[4] ~= t.kwargs then return 'conflict' end
   if rec[5] ~= t.submission then redis.call('HSET', key, 'shared', '1') end    -- nobody can withdraw it any more
   return redis.call('ZSCORE', E .. 'registered', t.id) and 'publish' or 'known'

@@ -106,8 +106,10 @@ local function argument()
   return ARGV[cursor - 1]
 end
 
-local function admit(partition)
+local function admit(partition, stored)
   local m = {offset = argument(), kind = argument(), bytes = tonumber(argument())}
+  local word = word                              -- what lies below the position was read before (rule offset)
+  if stored and tonumber(m.offset) < tonumber(stored) then word = 'known' end
   local into_ready
   if m.kind == 'bad' then
     local value, reason = argument(), argument()
@@ -137,8 +139,8 @@ for _ = 1, tonumber(ARGV[11]) do
   elseif stored and stored ~= (first or began) or not stored and not first then
     word = 'seek'
   end
-  for _ = 1, count do admit(partition) end
-  if word == 'admitted' and stored ~= next_offset then
+  for _ = 1, count do admit(partition, stored) end
+  if word == 'admitted' and (not stored or tonumber(stored) < tonumber(next_offset)) then
     redis.call('HSET', P .. 'positions', partition, next_offset)
     positions = positions or {}
     positions[partition], stored = tonumber(next_offset), next_offset
@@ -161,10 +163,14 @@ end
 
 if not repeated and free > 0 then
   local claim = me .. ' ' .. token
+  local size = 0                                 -- of the reply, in bytes of arguments
   for _, id in ipairs(redis.call('LPOP', E .. 'ready', free) or {}) do
     local n, key = #tasks + 1, E .. 'task:' .. id
     local task = description(id, key, token)
-    if task[2] then
+    if size >= 4000000 then
+      returned[#returned + 1] = id
+    elseif task[2] and task[3] and task[4] then
+      size = size + #task[3] + #task[4]
       task[5] = string.format('%d', tonumber(task[5] or 0) + 1)
       redis.call('HSET', key, 'status', 'processing', 'worker_id', plain(me), 'claim', claim, 'attempt', task[5],
                  'started_at', at)
@@ -175,6 +181,7 @@ if not repeated and free > 0 then
       forget(id)
     end
   end
+  return_to_ready()
 end
 redis.call('HSET', worker_key, 'take', ARGV[2], 'given', table.concat(given, '\n'), 'running', ARGV[10])
 

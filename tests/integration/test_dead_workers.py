@@ -134,3 +134,20 @@ def test_a_living_worker_whose_lease_was_deleted_by_hand_begins_anew(
     assert (task.status, task.attempt, task.failures) == ("success", 2, 0)
     assert notes.overlaps() == []
     assert worker.output.count("action=join") == 2
+
+
+def test_a_worker_whose_lease_lapsed_once_joins_once_more(
+    settings: Settings, client: TaskClient, worker_process: StartWorker, notes: Notes, all_ended: Wait
+) -> None:
+    """What its old pool still says at its end is not about the new one."""
+    worker = worker_process(*RECORDED, concurrency=3)
+    ids = [client.submit("note_slow_first", notes.path, 60) for _ in range(3)]
+    notes.wait_for(3)
+    incarnation = client.workers()[0].id
+    with redis.Redis(settings.redis_host, settings.redis_port) as connection:
+        connection.zadd(f"{{{settings.namespace}}}:leases", {incarnation: 0})
+    tasks = all_ended(ids)
+    assert [(task.status, task.attempt) for task in tasks] == [("success", 2)] * 3
+    assert worker.output.count("action=join") == 2
+    assert worker.terminate(15) == 0
+    assert worker.output.count("action=join") == 2

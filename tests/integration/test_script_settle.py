@@ -39,7 +39,7 @@ def test_success(queue: ScriptQueue, hand: Hand) -> None:
 def test_failed(queue: ScriptQueue, hand: Hand) -> None:
     hand.settle(taken(queue, hand), "failed")
     task = task_of("a", queue.record("a"))
-    assert (task.status, str(task.error), task.failures) == ("failed", "ValueError: no", 0)
+    assert (task.status, str(task.error), task.failures) == ("failed", "ValueError: no", 1)
     assert queue.events()[-1]["tasks"][0]["error"] == FAILURE
     queue.check()
 

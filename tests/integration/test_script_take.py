@@ -7,6 +7,7 @@ import pytest
 
 from _yadtq.claims import Answer, Read
 from _yadtq.errors import LeaseLapsed, OutboxFull, StaleTake
+from _yadtq.messages import read_message
 from tests.support.script_queue import ScriptQueue, ids
 
 
@@ -328,3 +329,23 @@ def test_a_worker_that_never_joined_takes_nothing(queue: ScriptQueue) -> None:
     with pytest.raises(LeaseLapsed):
         hand.take()
     assert queue.status("a") == "queued"
+
+
+# -- rule offset
+
+
+def test_what_lies_below_the_position_is_never_a_new_task(queue: ScriptQueue) -> None:
+    queue.redis.hset(f"{queue.prefix}positions", "0", "100")
+    message = read_message(90, None, b'{"task-id":"z90","task":"add","args":[]}', [])
+    taken = queue.worker().take(3, [Read(0, 100, 91, 1, (message,))])
+    assert (ids(taken), taken.answers) == ([], (Answer(0, "admitted", 100),))
+    assert queue.redis.hget(f"{queue.prefix}positions", "0") == "100"
+    queue.check()
+
+
+def test_a_reply_is_bounded_in_bytes_and_the_rest_stays_first(queue: ScriptQueue) -> None:
+    queue.publish(*(queue.task(f"t{n}", f'["{"x" * 900_000}"]') for n in range(7)))
+    hand = queue.worker()
+    assert ids(hand.take(7)) == ["t0", "t1", "t2", "t3", "t4"]
+    assert ids(hand.take(7)) == ["t5", "t6"]
+    queue.check()

@@ -136,3 +136,20 @@ def test_a_partition_out_of_range_is_forgotten() -> None:
     assert [each.partition for each in intake.looks()] == [1]
     assert intake.add(read(0, 1, 1, number[0])) == [Done(1, 0, None)]
     intake.forget(5)
+
+
+def test_a_take_carries_a_bounded_number_of_bytes() -> None:
+    intake, number = placed(0)
+    messages = tuple(Rejected(n, 90_000, b"x" * 90_000, "no") for n in range(20))
+    for n in range(0, 20, 2):
+        intake.add(Read(0, n, n + 2, number[0], messages[n : n + 2]))
+    assert [read.began for read in intake.pending()] == [0, 2, 4, 6]
+    assert intake.has_more
+
+
+def test_a_full_queue_is_not_asked_again_at_once() -> None:
+    intake, number = placed(0)
+    intake.add(read(0, 0, 1, number[0]))
+    assert intake.has_more
+    intake.answer(intake.pending(), (Answer(0, "full", 0),))
+    assert not intake.has_more

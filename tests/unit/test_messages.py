@@ -285,3 +285,11 @@ def test_headers_of_others_make_nothing_ours(headers: list[tuple[str, bytes]]) -
 def test_a_rejected_message_keeps_a_bounded_number_of_bytes() -> None:
     large = Rejected(0, 10**6, b"x" * 10**6, "too large")
     assert len(str(large.arguments()[3])) < KEPT_BYTES * 1.4
+
+
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "1e-99999999999999999999", "-1E+99999999999999999999"])
+def test_a_number_that_no_decimal_holds_is_rejected(number: str) -> None:
+    value = f'{{"task-id":"bad","task":"add","args":[{number},2]}}'.encode()
+    message = read_message(0, None, value, [])
+    assert isinstance(message, Rejected)
+    assert "a number is too large or too small" in message.reason
