@@ -11,10 +11,12 @@ from tests.support.waiting import eventually
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """One call of a client: when it began and returned (monotonic seconds), accepted ids, the error's name or ''."""
+    """One call of a client: when it began and returned (monotonic seconds), the ids that it asked for, those that were
+    accepted, and the error's name or ''."""
 
     began: float
     returned: float
+    asked: tuple[str, ...]
     ids: tuple[str, ...]
     error: str
 
@@ -63,7 +65,7 @@ class Submitters:
             code = program.process.wait(20)
             assert code == 0, f"{program.log.name} ended with {code}: {program.output[-2000:]}"
         return [
-            Submitted(began, returned, tuple(ids), error)
+            Submitted(began, returned, tuple(asked), tuple(ids), error)
             for program in self._programs
-            for began, returned, ids, error in map(json.loads, program.output.splitlines())
+            for began, returned, asked, ids, error in map(json.loads, program.output.splitlines())
         ]
