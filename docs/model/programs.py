@@ -1,0 +1,185 @@
+"""Clients, the sweeper, and a person who resets: who may do what next."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+from docs.model import observer
+from docs.model.scripts import Bounds, Scripts
+from docs.model.state import NOWHERE, Call, Client, Message, State, put, works
+
+Step: TypeAlias = tuple[
+    str, str, Callable[[], State]
+]  # what happens, the fault that it is ('' none), the world after it
+
+
+class Setup(NamedTuple):
+    """The bounds of one mode. clients: the task that each submits. faults: name → how many at most.
+
+    guard: guard · none · frozen (the machine may freeze as a whole). late: scripts whose calls may be held up.
+    relay_steps: the relay reads, sends and trims in three steps, not in one. recoverers: processes that may lead Redis
+    back at once. slow: that may take longer than a lease. strict: nothing is forgiven that only a lost Redis knew.
+    """
+
+    clients: tuple[int, ...] = (0,)
+    tasks: int = 1
+    guard: str = "guard"
+    batch: int = 1
+    late: frozenset[str] = frozenset()
+    bounds: Bounds = Bounds()
+    relay_steps: bool = True
+    recoverers: int = 1
+    slow: bool = False
+    strict: bool = False
+    faults: tuple[tuple[str, int], ...] = ()
+
+
+class World(NamedTuple):
+    """What the steps of one mode are made of."""
+
+    rules: frozenset[str]
+    setup: Setup
+    scripts: Scripts
+
+
+def become(after: State) -> Callable[[], State]:
+    """A step whose outcome is known already."""
+    return lambda: after
+
+
+def client_steps(world: World, state: State) -> Iterator[Step]:
+    """One submission after another: register, publish, be acknowledged; or withdraw."""
+    for number, client in enumerate(state.clients):
+        alike = world.setup.tasks > 1 and number > 0  # two tasks are alike: the first client goes first
+        if client.step in ("new", "asked") and not (alike and state.clients[number - 1].step == "new"):
+            yield from _register_steps(world, state, number)
+        elif client.step == "registered":
+            yield (
+                f"client {number} sends task {world.setup.clients[number]} to Kafka",
+                "",
+                _sender(world, state, number),
+            )
+        elif client.step == "sent":
+            yield from _sent_steps(world, state, number)
+        elif client.step == "doubtful" and works(state.redis):
+            yield f"client {number} withdraws", "", partial(_withdraw, world, state, number)
+        if client.step in ("asked", "registered", "sent", "doubtful"):
+            yield f"client {number} dies", "client-dies", partial(_to, state, number, step="dead", mark=(0, 0))
+
+
+def _to(state: State, number: int, **changes: Any) -> State:
+    return state._replace(clients=put(state.clients, number, state.clients[number]._replace(**changes)))
+
+
+def _register_steps(world: World, state: State, number: int) -> Iterator[Step]:
+    task, asked = world.setup.clients[number], state.clients[number].step == "asked"
+    if works(state.redis):
+        yield f"client {number} registers task {task}", "", lambda: register(world, state, number, answered=True)
+    if not asked and "register" in world.setup.late:
+        call = Call("register", number)
+        held = (*state.held, call)
+        label = f"client {number} asks to register task {task}; the call is held up"
+        yield label, "late", lambda: _to(state, number, step="asked", asked=True)._replace(held=held)
+    if asked:
+        yield f"client {number} gives up", "", lambda: _to(state, number, step="doubtful")
+
+
+def register(world: World, state: State, number: int, answered: bool) -> State:
+    """The script runs. answered: the client reads the answer."""
+    redis, word, mark = world.scripts.register(state.redis, number, world.setup.clients[number])
+    epoch = redis.epoch
+    state = observer.ran(state, redis)
+    if not answered:
+        return state
+    unsure = state.clients[number].asked and "onceonly" in world.rules
+    answers = {"publish": "registered", "known": "acknowledged", "conflict": "refused", "full": "refused"}
+    after = "unknown" if unsure and answers[word] == "refused" else answers[word]
+    keeps = (epoch, mark) if after == "registered" else (NOWHERE, (0, 0))
+    return _to(state, number, step=after, epoch=keeps[0], mark=keeps[1])
+
+
+def _message(world: World, client: Client, number: int) -> Message:
+    return Message(world.setup.clients[number], client.epoch, client.mark)
+
+
+def _sender(world: World, state: State, number: int) -> Callable[[], State]:
+    message = _message(world, state.clients[number], number)
+    return lambda: _to(state, number, step="sent")._replace(flying=(*state.flying, message))
+
+
+def _sent_steps(world: World, state: State, number: int) -> Iterator[Step]:
+    message = _message(world, state.clients[number], number)
+    yield f"client {number} waits in vain for Kafka", "timeout", lambda: _to(state, number, step="doubtful")
+    if message in state.flying:
+        flying = tuple(each for each in state.flying if each != message)
+        label = f"client {number}: the message is refused by Kafka"
+        yield label, "publish-fails", lambda: _to(state, number, step="doubtful")._replace(flying=flying)
+    if message in state.log:
+        record = state.redis.records[message.task]
+        mine = record is None or record.shared or record.by[0] in (number, -1)
+        after = "acknowledged" if mine else "done"  # done: of a task that has ended, and whose id is used again
+        yield (
+            f"client {number} is acknowledged",
+            "",
+            lambda: _to(state, number, step=after, epoch=NOWHERE, mark=(0, 0)),
+        )
+
+
+def _withdraw(world: World, state: State, number: int) -> State:
+    client = state.clients[number]
+    generation = client.mark[0] or NOWHERE
+    task = world.setup.clients[number]
+    redis, word = world.scripts.withdraw(state.redis, number, task, (client.epoch, generation))
+    state = observer.ran(state, redis)
+    return _to(state, number, step=word, epoch=NOWHERE, mark=(0, 0))
+
+
+def sweeper_steps(world: World, state: State) -> Iterator[Step]:
+    """A task that was registered and never published is published, with the mark of its own registration."""
+    redis = state.redis
+    for task, record in enumerate(redis.records):
+        if record and record.place == "registered" and works(redis) and state.sweeper is None:
+            message = Message(task, redis.epoch, record.mark)
+            label = f"the sweeper finds task {task}, registered and not read"
+            yield label, "sweep", become(state._replace(sweeper=message))
+    if state.sweeper:
+        message = state.sweeper
+        if "sweepepoch" not in world.rules:
+            message = message._replace(epoch=redis.epoch)
+        label = f"the sweeper publishes task {message.task} at offset {len(state.log)}"
+        yield label, "", lambda: state._replace(sweeper=None, log=(*state.log, message))
+
+
+def reset_steps(world: World, state: State) -> Iterator[Step]:
+    """A person resets: the end offset is noted, the script runs, the answer waits for its event (rule resetwait)."""
+    if not state.reset:
+        label = f"a person wants a reset, and the end offset {len(state.log)} is noted"
+        resets = (*state.resets, "asked")
+        yield label, "reset", lambda: state._replace(reset=(len(state.log),), resets=resets)
+        return
+    request, end = len(state.resets) - 1, state.reset[0]
+    if state.resets[request] == "ran":
+        epochs = [event.epoch for event in state.events if event.kind == "reset"]
+        if "resetwait" not in world.rules or not world.setup.bounds.events or request < len(epochs):
+            yield "the person is told of the reset", "", lambda: _told(state, request)
+        return
+    if works(state.redis):
+        yield "the reset script runs", "", lambda: run_reset(world, state, request, end)
+    if "reset" in world.setup.late and not any(call.script == "reset" for call in state.held):
+        call = Call("reset", request, number=end)
+        yield "the call of reset is held up, and is repeated", "late", lambda: state._replace(held=(*state.held, call))
+
+
+def _told(state: State, request: int) -> State:
+    return state._replace(reset=(), resets=put(state.resets, request, "done"))
+
+
+def run_reset(world: World, state: State, request: int, end: int) -> State:
+    """The script runs, for the first time or again."""
+    redis = world.scripts.reset(state.redis, request, end)
+    if redis.epoch != state.redis.epoch and state.resets[request] != "done":
+        state = observer.was_reset(state, end)
+    state = observer.ran(state, redis)
+    if state.resets[request] == "asked":
+        state = state._replace(resets=put(state.resets, request, "ran"))
+    return state
