@@ -103,7 +103,7 @@ class Store:
         self.call("found", generation)
 
     def register(self, tasks: Sequence[Submission]) -> tuple[str, str, str, list[str]]:
-        """Records of new tasks. Returns generation, epoch, seq and a word for each: publish · known · conflict · full."""
+        """Records of new tasks. Returns generation, epoch, seq, and for each publish · known · conflict · full."""
         flat = [part for t in tasks for part in (t.id, t.task, t.args, t.kwargs, t.max_retries, t.time_limit, t.name)]
         reply = self.call("register", self.settings.outbox_entries, len(tasks), *flat)
         return reply[1], reply[2], reply[3], reply[4:]

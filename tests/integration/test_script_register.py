@@ -1,6 +1,5 @@
 """register and withdraw: what a client writes before it publishes, and takes back when it cannot."""
 
-
 from _yadtq.messages import Header, Ours
 from tests.support.script_queue import ScriptQueue, ids
 
