@@ -219,7 +219,7 @@ def test_random_sequences_of_everything(queue: ScriptQueue) -> None:
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=40,
+            max_examples=30,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
