@@ -143,8 +143,9 @@ class Consumer(threading.Thread):
             self._consumer.pause(*self._consumer.assignment())
         try:
             records = self._consumer.poll(timeout_ms=20 if waiting or not room else 200)
-        except kafka_errors.NoOffsetForPartitionError:
-            records = {}  # a partition that was just assigned: it is placed below
+        except kafka_errors.NoOffsetForPartitionError as error:
+            records = {}  # just assigned, or evicted and back within one poll: placed (again) below
+            self._forget({tp.partition for tp in error.args[0]})
         self._follow_assignment()
         if records:
             self._heard_at = time.monotonic()
@@ -157,10 +158,7 @@ class Consumer(threading.Thread):
 
     def _follow_assignment(self) -> None:
         assigned = {tp.partition for tp in self._consumer.assignment()}
-        for gone in self._announced - assigned:
-            self._position.pop(gone, None)
-            self._first.discard(gone)
-            self._confirmed.pop(gone, None)
+        self._forget(self._announced - assigned)
         fresh = assigned - self._announced
         self._announced = assigned
         if fresh:
@@ -168,6 +166,14 @@ class Consumer(threading.Thread):
                 self._consumer.pause(self._partition(partition))
                 self._consumer.seek(self._partition(partition), 0)
             self._post(Assigned(frozenset(fresh)))
+
+    def _forget(self, partitions: set[int]) -> None:
+        """These have no place any more."""
+        self._announced = self._announced - partitions
+        for partition in partitions:
+            self._position.pop(partition, None)
+            self._first.discard(partition)
+            self._confirmed.pop(partition, None)
 
     def _hand_in(self, partition: int, rows: list[Any]) -> None:
         began = self._position.get(partition)
