@@ -34,7 +34,7 @@ def client(settings: Settings) -> Iterator[TaskClient]:
 @pytest.fixture
 def worked(client: TaskClient, worker_process: StartWorker) -> TaskClient:
     """A client whose queue has a worker."""
-    worker_process(task_max_retries=0)
+    worker_process(task_max_retries=0, drain_seconds=0)
     return client
 
 

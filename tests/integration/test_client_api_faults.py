@@ -108,7 +108,7 @@ def test_health_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_topic_that_vanished_is_made_again(settings: Settings) -> None:
-    """The submission that finds it gone is refused, and never runs; the next one goes through."""
+    """By us, with our settings: Kafka would forget its messages after a week. What finds it gone is refused."""
     with TaskClient(settings) as client:
         client.submit("add", 1, task_id="before")
         admin: Any = kafka.KafkaAdminClient(bootstrap_servers=settings.kafka_broker)
