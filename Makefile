@@ -3,13 +3,15 @@ PYTHON ?= python3
 WORKERS ?= 4
 ARGS ?=
 PYTEST_ARGS ?=
+CHAOS_ARGS ?=
+MODEL_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down clean test test-containers lint format docs
+.PHONY: help up down clean test test-containers lint format docs model
 .DELETE_ON_ERROR:
 
 help: ## Shows this list
@@ -32,6 +34,15 @@ test: lint ## Checks everything but the containers: format, lint, types, tests
 
 test-containers: $(VENV)/.dev ## Builds the images and tests them in real containers
 	@$(BIN)/python -m pytest -m containers tests/e2e/test_containers.py $(PYTEST_ARGS)
+
+model: | $(BIN)/python ## Explores every interleaving of the protocol (minutes; MODEL_ARGS=--need, --built, or a mode)
+	@$(BIN)/python -m docs.model.model $(MODEL_ARGS)
+
+chaos: $(VENV)/.dev ## Puts the queue through all faults for a quarter of an hour and prints the figures (CHAOS_ARGS=--help)
+	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+chaos-long: $(VENV)/.dev ## The same for hours, until it is stopped; goes on where it was
+	@$(BIN)/python -m tests.chaos --long $(CHAOS_ARGS)
 
 lint: $(VENV)/.dev ## Checks format, style and types
 	@$(BIN)/ruff format --check .

@@ -82,7 +82,8 @@ class Step:
 def schedule(seed: int, seconds: float, workers: int, gap: float = 5.0) -> list[Step]:
     """Faults at random, for so long; every kind comes before any comes again. gap: mean seconds between two."""
     chance = random.Random(seed)
-    at, steps = 0.0, []
+    at = 0.0
+    steps: list[Step] = []
     kinds = _shuffled_for_ever(chance)
     while True:
         at += chance.uniform(0.2, 1.8) * gap

@@ -34,7 +34,7 @@ class RedisProxy:
         self._lock = threading.Lock()
         self._orders: dict[str, deque[str]] = {}  # script → what to do with its next replies: '' · cut · silence
         self._links: set[_Link] = set()
-        self._mute, self._delay = False, 0.0
+        self._mute, self._refusing, self._delay = False, False, 0.0
         self._released = threading.Event()  # set: nothing is held back any more, the proxy is closing
         self._listener = socket.create_server((self.host, 0))
         self.port: int = self._listener.getsockname()[1]
@@ -69,6 +69,12 @@ class RedisProxy:
             links = list(self._links)
         for link in links:
             link.cut()
+
+    def refuse(self, refuse: bool = True) -> None:
+        """Cuts all connections, and serves no new one. False: as before."""
+        self._refusing = refuse
+        if refuse:
+            self.cut()
 
     def mute(self, mute: bool = True) -> None:
         """Accepts connections and requests, and never answers; requests do not reach Redis. False: as before.
@@ -130,6 +136,9 @@ class RedisProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return  # closed
+            if self._refusing:
+                client.close()
+                continue
             try:
                 server = socket.create_connection(self._upstream, 5)
             except OSError:

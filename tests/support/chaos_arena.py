@@ -1,0 +1,250 @@
+"""Where a chaos run takes place: private servers, workers and clients as processes, those who watch, and the ledger."""
+
+import secrets
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from _yadtq.settings import Settings
+from tests.support import ledger
+from tests.support.chaos_servers import chaos_kafka, chaos_redis
+from tests.support.chaos_watcher import DeathWatch, Reader, reading_of
+from tests.support.kafka_tools import read_events
+from tests.support.ledger import Fault, History, Lines, Reset, Run, now
+from tests.support.programs import RunningProgram, as_environment
+from tests.support.proxy import RedisProxy
+from tests.support.task_modules.chaos import LEDGER_VARIABLE
+from tests.support.waiting import eventually
+from yadtq import Call, Task, TaskClient, YadtqError
+
+LEASE_SECONDS = 6.0
+STOP_SECONDS = 40.0
+SETTLE_SECONDS = 120.0
+# A worker whose heartbeats fail for so long may have lost its children to the guard: the lease, less the guard's
+# margin and the pause between two heartbeats.
+SAFE_SECONDS = LEASE_SECONDS - LEASE_SECONDS / 4 - LEASE_SECONDS / 6
+PAGE = 1000
+
+
+class Arena:
+    """One queue and all that belongs to it. `start` it, and `close` it in the end.
+
+    faults: what was done so far. settings: of a client that no fault stands in the way of.
+    """
+
+    def __init__(self, folder: Path, concurrency: int = 3, seed: int = 0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.seed = folder, seed
+        self.ledger = folder / "ledger"
+        self.faults: list[Fault] = []
+        self.resets: list[Reset] = []
+        self.kafka, self.redis = chaos_kafka(folder), chaos_redis(folder)
+        self.settings = Settings.load(
+            {},
+            kafka_broker=f"127.0.0.1:{self.kafka.place.port}",
+            redis_host="127.0.0.1",
+            redis_port=self.redis.place.port,
+            namespace="chaos",
+            worker_timeout=LEASE_SECONDS,
+            concurrency=concurrency,
+            retry_delay=0.2,
+        )
+        self.workers: dict[int, RunningProgram] = {}
+        self.clients: dict[str, RunningProgram] = {}
+        self.problems: list[str] = []  # what no program may do, whatever is done to it
+        self._proxies: dict[int, RedisProxy] = {}
+        self._watch = DeathWatch(lambda: [worker.process.pid for worker in list(self.workers.values())])
+        self.client = TaskClient(self.settings)
+        self._reader = Reader(TaskClient(self.settings))
+
+    # -- begin and end
+
+    def start(self, workers: int) -> None:
+        """Starts the servers and so many workers; returns when all have joined."""
+        self.kafka.start()
+        self.redis.start()
+        self.redis.wait_ready()
+        self.kafka.wait_ready()
+        ledger.runs_folder(self.ledger).mkdir(parents=True)
+        self._watch.start()
+        self.client.counts()
+        self._reader.start()
+        for number in range(1, workers + 1):
+            self.start_worker(number)
+        eventually(lambda: len(self.live_workers()) == workers, 60, "the join of all workers")
+
+    def close(self) -> None:
+        """Ends everything that was started, whatever its state."""
+        self._reader.stop()
+        self._watch.stop()
+        for program in [*self.workers.values(), *self.clients.values()]:
+            program.process.send_signal(signal.SIGCONT)
+            program.process.kill()
+            program.process.wait()
+        self.client.close()
+        for proxy in self._proxies.values():
+            proxy.close()
+        self.kafka.proxy.close()
+        self.kafka.kill()
+        self.redis.kill()
+
+    # -- workers
+
+    def start_worker(self, number: int) -> None:
+        """Starts worker w<number>, behind its own proxy of Redis; even ones are also behind the proxy of Kafka."""
+        broker = f"127.0.0.1:{self.kafka.proxy.port}" if number % 2 == 0 else self.settings.kafka_broker
+        given = replace(self.settings, kafka_broker=broker, redis_port=self.proxy(number).port)
+        self.workers[number] = RunningProgram(
+            ["worker.py", "--tasks", "tests.support.task_modules.chaos"],
+            self.folder / f"w{number}.log",
+            self._environment(given) | as_environment({"worker_id": name_of(number)}),
+        )
+
+    def is_running(self, number: int) -> bool:
+        worker = self.workers.get(number)
+        return worker is not None and worker.process.poll() is None
+
+    def ended(self, number: int) -> None:
+        """Notes how a worker that was told to stop has ended."""
+        code = self.workers.pop(number).process.returncode
+        if code != 0:
+            self.problems.append(f"{name_of(number)} was told to stop and ended with exit code {code}")
+
+    def stop_workers(self) -> None:
+        """Ends all workers, and notes which have not lived until now."""
+        for number, worker in self.workers.items():
+            if worker.process.poll() is not None:
+                self.problems.append(f"{name_of(number)} ended by itself with exit code {worker.process.returncode}")
+            worker.process.terminate()
+        for number in list(self.workers):
+            self.workers[number].process.wait(STOP_SECONDS)
+            self.ended(number)
+
+    def proxy(self, number: int) -> RedisProxy:
+        """What stands between a worker and Redis."""
+        if number not in self._proxies:
+            self._proxies[number] = RedisProxy(("127.0.0.1", self.redis.place.port))
+        return self._proxies[number]
+
+    def live_workers(self) -> list[str]:
+        """The names of the workers that hold a lease."""
+        return sorted({worker.id.partition("~")[0] for worker in self.client.workers() if worker.state != "offline"})
+
+    # -- clients
+
+    def start_client(self, name: str, rate: float, mix: str = "mixed", dies: str = "") -> RunningProgram:
+        """Starts a client that submits about `rate` tasks a second. dies: before · during its third publication."""
+        arguments = [str(self.ledger), name, f"{self.seed}-{name}", str(rate), mix, *([dies] if dies else [])]
+        program = RunningProgram(
+            ["-m", "tests.support.chaos_client", *arguments],
+            self.folder / f"{name}.log",
+            self._environment(self.settings),
+        )
+        self.clients[name] = program
+        return program
+
+    def stop_clients(self) -> None:
+        """Ends all clients, each after its present call."""
+        for program in self.clients.values():
+            program.process.terminate()
+        for name, program in self.clients.items():
+            code = program.process.wait(STOP_SECONDS)
+            if code not in (0, -signal.SIGKILL):
+                self.problems.append(f"client {name} ended with exit code {code}: {program.output[-500:]}")
+        self.clients.clear()
+
+    def submit(self, calls: Sequence[Call]) -> list[str]:
+        """Submits tasks from here, with the ledger of it. Returns their ids."""
+        lines = Lines(ledger.clients_folder(self.ledger) / "arena.jsonl")
+        named = [replace(call, task_id=call.task_id or f"arena-{secrets.token_hex(8)}") for call in calls]
+        for call in named:
+            lines.write(ledger.ATTEMPTED, call.task_id, now())
+        accepted = self.client.submit_many(named)
+        for task_id in accepted:
+            lines.write(ledger.ACKNOWLEDGED, task_id, now())
+        return accepted
+
+    def _environment(self, given: Settings) -> dict[str, str]:
+        variables = given.environment()
+        del variables["WORKER_ID"]
+        return {**variables, LEDGER_VARIABLE: str(self.ledger)}
+
+    # -- what is known
+
+    def runs(self) -> list[Run]:
+        """What the handlers have written so far."""
+        return ledger.runs(self.ledger)
+
+    def settle_down(self) -> None:
+        """Waits until nothing waits, nothing runs and every event is in Kafka. Clients must have ended."""
+
+        def at_rest() -> bool:
+            try:
+                stats = self.client.stats()
+            except YadtqError as error:
+                raise AssertionError(str(error)) from error
+            left = {"queued": stats.counts["queued"], "processing": stats.counts["processing"], "outbox": stats.outbox}
+            assert not any(left.values()), f"left: {left}"
+            return True
+
+        try:
+            eventually(at_rest, SETTLE_SECONDS, "the end of all tasks")
+        except AssertionError as error:
+            self.problems.append(str(error))
+
+    def history(self) -> History:
+        """Reads back everything, and watches no longer. The queue must be at rest."""
+        events, _ = read_events(self.settings.kafka_broker, f"{self.settings.namespace}_events")
+        with redis.Redis("127.0.0.1", self.redis.place.port, decode_responses=True) as connection:
+            generation, seq = connection.hmget(f"{{{self.settings.namespace}}}:meta", "generation", "seq")
+        self._reader.stop()
+        self._watch.stop()
+        return History(
+            submissions=ledger.submissions(self.ledger),
+            runs=self.runs(),
+            deaths=self._watch.deaths,
+            faults=self.faults,
+            resets=self.resets,
+            readings=self._reader.readings,
+            final={task.id: reading_of(task) for task in self._all_tasks()},
+            events=[events[key] for key in sorted(events, key=_order)],
+            last_event=(int(generation or 0), int(seq or 0)),
+        )
+
+    def examine_logs(self) -> None:
+        """Notes what no program of ours may print."""
+        for path in sorted(self.folder.glob("*.log")):
+            if path.name in ("kafka.log", "redis.log"):
+                continue
+            text = path.read_text(encoding="utf-8", errors="replace")
+            if "Traceback (most recent call last)" in text:
+                tail = text[text.rindex("Traceback (most recent call last)") :]
+                self.problems.append(f"{path.name} holds a traceback: {tail[:1500]}")
+
+    def _all_tasks(self) -> list[Task]:
+        found: list[Task] = []
+        while page := self.client.list(limit=PAGE, offset=len(found)):
+            found += page
+        return found
+
+    # -- what was done
+
+    def note(self, kind: str, began: float, **more: Any) -> None:
+        """Notes a fault that ends now."""
+        self.faults.append(Fault(kind, began, now(), **more))
+
+    def everybody(self) -> frozenset[str]:
+        """The names of all workers that were ever started: what hits Redis hits whoever runs meanwhile."""
+        return frozenset(name_of(number) for number in self._proxies)
+
+
+def name_of(number: int) -> str:
+    return f"w{number}"
+
+
+def _order(key: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in key.split("-"))
