@@ -78,9 +78,9 @@ MODES = {
     "submit-crash": _mode(timeout=1, kill=1, child_dies=1, error=1),
     "sweeper": _mode(timeout=1, publish_fails=1, client_dies=1, sweep=2, expire=1, rebalance=1),
     "same-id": _mode(SAME, timeout=1, publish_fails=1, client_dies=1, expire=1),
-    "crash": _mode(TWO, 2, kill=1, child_dies=1, error=1),
+    "crash": _mode(TWO, 2, child_dies=1, error=1),
     "crash-cap": _mode(kill=1, child_dies=1)._replace(bounds=Bounds(crashes=2)),
-    "zombie": _mode(TWO, 2, stop=1),
+    "zombie": _mode(stop=2),
     "zombie-mix": _mode(stop=1, kill=1),
     "frozen": _mode(freeze=1)._replace(guard="frozen"),
     "no-guard": _mode(stop=1)._replace(guard="none"),
@@ -102,10 +102,10 @@ MODES = {
     "sweep-rounds": _mode(TWO, 2, kill=1)._replace(batch=2, bounds=Bounds(sweep=1)),
     "reset": _mode(TWO, 2, reset=1, timeout=1),
     "reset-sweep": _mode(reset=1, sweep=2, client_dies=1, timeout=1),
-    "reset-foreign": _mode((), foreign=2, reset=1, rebalance=1, stop=1),
+    "reset-foreign": _mode((), foreign=2, reset=1, stop=1),
     "retention": _mode(retention=1, rebalance=1, kill=1),
-    "outbox": _logged(_mode(TWO, 2, error=1), outbox=2),
-    "relay": _logged(_mode(relay_dies=1, kill=1), relay_steps=True),
+    "outbox": _logged(_mode(TWO, 2), outbox=2),
+    "relay": _logged(_mode(relay_dies=1, error=1), relay_steps=True),
     "restart": _logged(_mode(restart=1, relay_dies=1), relay_steps=True),
     "restart-twice": _logged(_mode(restart=2))._replace(recoverers=2),
     "restart-slow": _logged(_mode(restart=1))._replace(slow=True),
@@ -128,7 +128,7 @@ MODES = {
     "rebuild-retention": _logged(_mode(lose=1, retention=1, kill=1)),
 }
 # Seconds: what `make test` runs.
-SMALL = ("submit-crash", "zombie-mix", "lease-key", "requeue", "relay", "retention")
+SMALL = ("requeue", "late-reset", "late-register", "frozen")
 # All rules, and nothing is forgiven: what the promise must exclude.
 STRICT = {
     "strict-rollback": MODES["rollback-kill"]._replace(strict=True),
