@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from _yadtq.settings import Settings
 from tests.conftest import StartWorker
@@ -141,11 +142,14 @@ def test_reset_removes_everything(program: Program, client: TaskClient) -> None:
 
 
 def test_ctrl_c_stops_waiting_and_cancels_nothing(
-    program: Program, online: Callable[..., None], client: TaskClient
+    program: Program, online: Callable[..., None], client: TaskClient, settings: Settings
 ) -> None:
     online()
-    with program.start("sleep", "3") as process:
+    connection = redis.Redis(settings.redis_host, settings.redis_port)
+    with connection, program.start("sleep", "3") as process:
         task = eventually(lambda: client.list("processing"), 30, "the task running")[0]
+        record = f"{{{settings.namespace}}}:0:task:{task.id}"
+        eventually(lambda: connection.hexists(record, "waiters"), 30, "the program waiting for it")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, out) == (130, "")
