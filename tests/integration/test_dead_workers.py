@@ -149,5 +149,5 @@ def test_a_worker_whose_lease_lapsed_once_joins_once_more(
     tasks = all_ended(ids)
     assert [(task.status, task.attempt) for task in tasks] == [("success", 2)] * 3
     assert worker.output.count("action=join") == 2
-    assert worker.terminate(15) == 0
+    assert worker.terminate(30) == 0
     assert worker.output.count("action=join") == 2

@@ -60,8 +60,8 @@ def test_a_second_signal_ends_the_patience(client: TaskClient, worker_process: S
     task_id = client.submit("note", notes.path, 60)
     notes.wait_for(1)
     worker.process.send_signal(signal.SIGTERM)
-    worker.prints("action=drain", 5)
-    assert worker.terminate(10) == 0
+    worker.prints("action=drain", 30)
+    assert worker.terminate(30) == 0
     task = client.get_result(task_id)
     assert (task.status, task.failures, task.crashes) == ("queued", 0, 0)
     assert client.counts()["processing"] == 0
@@ -76,7 +76,7 @@ def test_a_drain_under_load_loses_and_repeats_nothing(
         worker = worker_process(*RECORDED)
         ids += client.submit_many([Call("note", (notes.path,))] * 500)
         notes.wait_for(len(ids) - 400)
-        assert worker.terminate(15) == 0
+        assert worker.terminate(30) == 0
         assert client.counts()["processing"] == 0
     worker_process(*RECORDED)
     assert {task.status for task in all_ended(ids)} == {"success"}

@@ -70,7 +70,7 @@ def test_reset_while_clients_submit_and_workers_run(
     for worker in workers:
         assert worker.process.poll() is None
         assert not re.findall(r"^.* ERROR .*$", worker.output, re.MULTILINE)
-        assert worker.terminate(15) == 0
+        assert worker.terminate(30) == 0
 
 
 def redis_keys(settings: Settings, *epochs: int) -> Iterator[bytes]:
