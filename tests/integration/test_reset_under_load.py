@@ -13,6 +13,7 @@ from _yadtq.settings import Settings
 from tests.conftest import StartWorker
 from tests.integration.conftest import RECORDED, Figure
 from tests.support.notes import Notes
+from tests.support.programs import RunningProgram
 from tests.support.submitters import Load, Submitters
 from tests.support.waiting import eventually
 from yadtq import STATUSES, Task, TaskClient
@@ -68,9 +69,13 @@ def test_reset_while_clients_submit_and_workers_run(
     assert client.counts() == dict.fromkeys(STATUSES, 0) | Counter(t.status for t in tasks.values())
     eventually(lambda: not list(redis_keys(settings, 0, 1, 2)), 20, "the end of all keys from before the last reset")
     for worker in workers:
-        assert worker.process.poll() is None
-        assert not re.findall(r"^.* ERROR .*$", worker.output, re.MULTILINE)
-        assert worker.terminate(30) == 0
+        assert_worked_without_error(worker)
+
+
+def assert_worked_without_error(worker: RunningProgram) -> None:
+    assert worker.process.poll() is None
+    assert not re.findall(r"^.* ERROR .*$", worker.output, re.MULTILINE)
+    assert worker.terminate(30) == 0
 
 
 def redis_keys(settings: Settings, *epochs: int) -> Iterator[bytes]:
