@@ -123,6 +123,24 @@ class Broker:
         """Whether the event log holds anything: then a queue existed, whatever Redis says."""
         return any(self._offsets(self.keys.events_topic, OffsetSpec.LATEST).values())
 
+    def members(self) -> set[tuple[str, frozenset[int]]] | None:
+        """The readers of the group: client id and partitions of each. None while it shares them out."""
+        with self._lock, self._guarded():
+            group = self._connected_admin().describe_groups([self.keys.group])[self.keys.group]
+        if group["group_state"].endswith("Rebalance"):
+            return None
+        return {
+            (
+                member["client_id"],
+                frozenset(
+                    partition
+                    for topic in (member["member_assignment"] or {}).get("assigned_partitions", [])
+                    for partition in topic["partitions"]
+                ),
+            )
+            for member in group["members"]
+        }
+
     def problem(self) -> str:
         """'' when a broker answers, else one line."""
         try:

@@ -29,6 +29,26 @@ PROBE_SECONDS = 3.0  # without a message: is Kafka there?
 SESSION_MS, HEARTBEAT_MS = 6000, 500  # measured: takeover 6 s after a SIGKILL, 0.3 s to join or to leave
 
 
+class OutOfStep(Exception):
+    """The group and the consumer do not agree on what this worker reads."""
+
+
+class _Listener(kafka.ConsumerRebalanceListener):
+    """Notes that the group has thrown this member out: it was not heard of for too long."""
+
+    def __init__(self, evicted: threading.Event) -> None:
+        self._evicted = evicted
+
+    def on_partitions_revoked(self, revoked: object) -> None:
+        """What stays assigned keeps its place."""
+
+    def on_partitions_assigned(self, assigned: object) -> None:
+        """Seen after the poll."""
+
+    def on_partitions_lost(self, lost: object) -> None:
+        self._evicted.set()
+
+
 class Consumer(threading.Thread):
     """Reads the partitions that the consumer group gives to this worker. The owner answers each Read it posts."""
 
@@ -48,6 +68,8 @@ class Consumer(threading.Thread):
         self._outstanding = 0
         self._problem = ""
         self._heard_at = 0.0
+        self._out_of_step = 0  # probes in a row
+        self._evicted = threading.Event()
 
     # -- told by the owner, from its own thread ----------------------------------------------------------------------
 
@@ -77,6 +99,8 @@ class Consumer(threading.Thread):
                 self._probe()
             except kafka_errors.OffsetOutOfRangeError as error:
                 self._out_of_range(error)
+            except OutOfStep:
+                self._disconnect()
             except Exception as error:  # any: without this thread nobody reads its partitions
                 known = isinstance(error, ServerUnreachable)
                 self._tell(str(error if known else unreachable(self._settings, error)))
@@ -100,14 +124,19 @@ class Consumer(threading.Thread):
             max_poll_records=500,
             metadata_max_age_ms=30_000,
         )
-        self._consumer.subscribe([self._topic])
+        self._consumer.subscribe([self._topic], listener=_Listener(self._evicted))
+        # Only then does it join. A leader of the group that learns of the topic while it joins joins again, and may
+        # lose track of that (kafka-python 3.0).
+        if not self._consumer.partitions_for_topic(self._topic):
+            raise kafka_errors.UnknownTopicOrPartitionError(self._topic)
+        self._heard_at = time.monotonic()
 
     def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None
         self._position.clear()
         self._first.clear()
         self._announced.clear()
-        self._heard_at = 0.0
+        self._out_of_step = 0
         if consumer is None:
             return
         try:
@@ -122,10 +151,24 @@ class Consumer(threading.Thread):
             self._post(Connection(problem))
 
     def _probe(self) -> None:
-        """Tells whether Kafka answers. Asks it when nothing has come for a while: the consumer waits without a word."""
-        if time.monotonic() - self._heard_at > PROBE_SECONDS:
-            self._tell(self._broker.problem())
-            self._heard_at = time.monotonic()
+        """Asks Kafka, when nothing has come for a while, whether it is there and knows this reader.
+
+        The consumer itself waits without a word in both cases. Raises OutOfStep when the group has twice seen it with
+        other partitions than it reads: then it must join anew.
+        """
+        if time.monotonic() - self._heard_at < PROBE_SECONDS:
+            return
+        try:
+            members = self._broker.members()
+        except ServerUnreachable as error:
+            self._tell(str(error))
+        else:
+            self._tell("")
+            mine = (self._settings.worker_id, frozenset(tp.partition for tp in self._consumer.assignment()))
+            self._out_of_step = 0 if members is None or mine in members else self._out_of_step + 1
+            if self._out_of_step > 1:
+                raise OutOfStep
+        self._heard_at = time.monotonic()
 
     def _look(self) -> None:
         """One round: do what was told, follow the assignment, poll, hand in."""
@@ -158,6 +201,9 @@ class Consumer(threading.Thread):
 
     def _follow_assignment(self) -> None:
         assigned = {tp.partition for tp in self._consumer.assignment()}
+        if self._evicted.is_set():  # what it has again since then has lost its place
+            self._evicted.clear()
+            self._forget(set(self._announced))
         self._forget(self._announced - assigned)
         fresh = assigned - self._announced
         self._announced = assigned
