@@ -209,7 +209,8 @@ def test_the_two_images_share_their_packages(stack: Stack) -> None:
     worker, client = (
         set(inspect(inspect(name)["Image"])["RootFS"]["Layers"]) for name in (stack.containers("worker")[0], CLIENT)
     )
-    assert len(worker - client) == 3, "the same steps up to 'until here', then _yadtq, the programs, their bytecode"
+    # The same steps up to 'until here'; then _yadtq (which the builder may share as well), the programs, their bytecode.
+    assert len(worker - client) <= 3
 
 
 def test_ports_are_published_on_the_loopback_address_only(stack: Stack) -> None:
