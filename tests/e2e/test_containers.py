@@ -209,7 +209,7 @@ def test_the_two_images_share_their_packages(stack: Stack) -> None:
     worker, client = (
         set(inspect(inspect(name)["Image"])["RootFS"]["Layers"]) for name in (stack.containers("worker")[0], CLIENT)
     )
-    # The same steps up to 'until here'; then _yadtq (which the builder may share as well), the programs, their bytecode.
+    # The same steps up to 'until here'; then _yadtq (which the builder may share too), the programs, their bytecode.
     assert len(worker - client) <= 3
 
 
