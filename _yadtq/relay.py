@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # they bring redis and kafka with them
     from _yadtq.store import Store
 
 BATCH = 64  # entries sent together
-WAIT_SECONDS = 1.0  # for the next entry
+WAIT_SECONDS = 1.0  # for its turn, and after a failure
+ENTRY_SECONDS = 0.2  # waited for the next entry at a time: a worker that stops waits for the end of this
 UNFIT_AFTER_SECONDS, UNFIT_SECONDS = 10.0, 30.0  # in vain for so long, then not tried for so long
 TIDY_SECONDS, TIDY_MOST_SECONDS = 1.0, 0.25  # how often, and for how long
 
@@ -60,7 +61,7 @@ class Relay(threading.Thread):
         while not self._stopping.is_set():
             if not self._held.wait(WAIT_SECONDS):
                 continue
-            sent = self._tries(lambda: self.forward(WAIT_SECONDS), self._sending)
+            sent = self._tries(lambda: self.forward(ENTRY_SECONDS), self._sending)
             if not (self._tries(self._tidy, self._tidying) and sent):
                 self._stopping.wait(WAIT_SECONDS)
 
