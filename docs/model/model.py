@@ -1,18 +1,19 @@
 """Explores every interleaving of the protocol within small bounds, and prints the shortest counterexample.
 
-python -m docs.model.model                 every mode with all rules: all must hold
-python -m docs.model.model MODE …          these modes
-python -m docs.model.model --built [MODE]  with the rules that the code has today
-python -m docs.model.model --need [RULE]   without one rule each: a counterexample must appear
-python -m docs.model.model --strict        nothing is forgiven: what the promise cannot cover
-python -m docs.model.model --small         the modes that take a second
+make model                                 every mode that is searched to its end, with all rules: all must hold
+make model MODEL_ARGS="MODE …"             these modes
+make model MODEL_ARGS="--built [MODE …]"   with the rules that the code has today
+make model MODEL_ARGS="--need [RULE …]"    without one rule each: a counterexample must appear
+make model MODEL_ARGS="--strict"           nothing is forgiven: what the promise cannot cover
+make model MODEL_ARGS="--long"             the modes that were never searched to their end, each up to --limit
+make model MODEL_ARGS="--small"            the modes that take a second
 """
 
 import argparse
 import sys
 
 from docs.model.explore import Explorer, Finding
-from docs.model.modes import ALL, AS_BUILT, MODES, NEED, RULES, SMALL, STRICT
+from docs.model.modes import ALL, AS_BUILT, LONG, MODES, NEED, RULES, SMALL, STRICT, UNSHOWN
 from docs.model.programs import Setup
 
 EXIT_OK, EXIT_WRONG, EXIT_USAGE = 0, 1, 2
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The program. Returns 0 when everything is as it must be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="MODE or RULE")
-    for flag in ("built", "need", "strict", "small"):
+    for flag in ("built", "need", "strict", "small", "long"):
         parser.add_argument(f"--{flag}", action="store_true")
     parser.add_argument("--limit", type=float, default=600.0, help="seconds for each mode")
     options = parser.parse_args(arguments)
@@ -43,8 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"model: there is no {unknown[0]}; expected one of: {', '.join(known)}", file=sys.stderr)
         return EXIT_USAGE
     if options.need:
-        return _need(options.names or list(NEED), options.limit)
-    return _modes(options, STRICT if options.strict else MODES)
+        return _need(options.names or [name for name in NEED if name not in UNSHOWN], options.limit)
+    return _modes(options)
 
 
 def _need(names: list[str], limit: float) -> int:
@@ -58,14 +59,24 @@ def _need(names: list[str], limit: float) -> int:
     return EXIT_WRONG if wrong else EXIT_OK
 
 
-def _modes(options: argparse.Namespace, chosen: dict[str, Setup]) -> int:
-    """Each mode holds, but for those that show why a rule of another kind is there."""
+def _chosen(options: argparse.Namespace) -> list[str]:
+    if options.names:
+        return list(options.names)
+    if options.strict:
+        return list(STRICT)
+    if options.small or options.long:
+        return list(SMALL if options.small else LONG)
+    return [name for name in MODES if name not in LONG]
+
+
+def _modes(options: argparse.Namespace) -> int:
+    """Each mode holds, but for those that show what a rule or a limit of the promise is for."""
     wrong = []
-    for name in options.names or (SMALL if options.small else chosen):
-        setup = {**MODES, **STRICT}[name]
-        finding = show(name, setup, AS_BUILT if options.built else ALL, options.limit)
+    for name in _chosen(options):
+        finding = show(name, {**MODES, **STRICT}[name], AS_BUILT if options.built else ALL, options.limit)
         expected = name in UNGUARDED or name in STRICT
-        if bool(finding.violation) != expected or not finding.complete:
+        cut_off = not finding.complete and not options.long
+        if bool(finding.violation) != expected or cut_off:
             wrong.append(name)
     if wrong and not options.built:
         print(f"not as they must be: {', '.join(wrong)}")

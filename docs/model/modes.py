@@ -136,8 +136,8 @@ STRICT = {
 }
 # For each rule: where its absence shows.
 NEED = {
-    "offset": "rebalance", "seek": "rollback", "mark": "sweeper", "attempt0": "submit-crash", "absent": "sweeper",
-    "sole": "same-id", "sweepepoch": "reset-sweep", "guardfinal": "zombie", "takenum": "late-take",
+    "offset": "foreign", "seek": "rollback", "mark": "sweeper", "attempt0": "submit-crash", "absent": "sweeper",
+    "sole": "same-id", "guardfinal": "zombie", "takenum": "late-take",
     "grace": "lease-key",
     "backpressure": "outbox", "fence": "rollback-stop", "recall": "batch-recall", "withdrawgen": "rollback-withdraw",
     "attempts": "batch", "foreignshared": "foreign-same", "onceonly": "late-register-full",
@@ -145,6 +145,21 @@ NEED = {
     "quarantine": "rebuild-stop", "resetwait": "rollback-reset", "joinwait": "rollback-stop",
     "resetgen": "rollback-reset",
     "ownmark": "rollback-same", "sharedevent": "rollback-same", "keepold": "rollback-same", "election": "restart-twice",
-    "markercheck": "restart-twice", "reissue": "restart", "retain": "retention", "window": "rollback-retention",
-    "range": "rollback-retention",
+    "markercheck": "restart-twice", "reissue": "restart", "retain": "rebuild-retention", "window": "rebuild-retention",
 }  # fmt: skip
+# Rules that the others make superfluous within these bounds; kept as a second line of defence.
+COVERED = {
+    "sweepepoch": "mark: a message never creates a record, so one of a wrong epoch finds none",
+    "range": "window and forward: what was deleted lies below the position that the event log knows",
+}
+# Not searched to their end yet: nothing was found in the states that were seen (README). Only `--long` runs them.
+LONG = (
+    "late-register-full", "sweep-rounds", "restart-twice", "restart-slow", "restart-stop", "rollback-twice",
+    "rollback-kill", "rollback-stop", "rollback-withdraw", "rollback-same", "rollback-reset", "rollback-foreign",
+    "rollback-batch", "rollback-retention", "rebuild-crash", "rebuild-stop", "rebuild-reset", "rebuild-foreign",
+    "rebuild-retention",
+)  # fmt: skip
+# Rules that reasoning asked for, and whose absence no search has shown yet: their modes were cut off by time.
+UNSHOWN = (
+    "fence", "joinwait", "resetgen", "ownmark", "sharedevent", "keepold", "markercheck", "retain", "window",
+)  # fmt: skip

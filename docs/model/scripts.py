@@ -20,6 +20,7 @@ from docs.model.state import (
     Redis,
     Seat,
     Token,
+    Violation,
     recorded,
     seat_of,
     seated,
@@ -71,8 +72,8 @@ class Scripts:
             after.generation, after.seq, kind, changes, after.epoch, after.floor, after.position, actor
         )  # fmt: skip
         outbox = (*after.outbox, event)
-        if self.bounds.outbox and "backpressure" not in self.rules:
-            outbox = outbox[-self.bounds.outbox :]
+        if self.bounds.outbox and len(outbox) > self.bounds.outbox and "backpressure" not in self.rules:
+            raise Violation("audit gap: an event is trimmed from the outbox before it was relayed")
         return after._replace(outbox=outbox)
 
     def token(self, redis: Redis) -> Token:

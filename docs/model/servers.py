@@ -182,6 +182,8 @@ def void(world: World, events: tuple[Event, ...], event: Event) -> bool:
 def _append(world: World, state: State, event: Event) -> State:
     if void(world, state.events, event):
         return state
+    if any(each.generation > event.generation for each in state.events):
+        raise Violation("the event log tells of something that Redis had forgotten when it was led back")
     same = next((each for each in state.events if each.id == event.id and each.kind != "marker"), None)
     if same is None:
         return state._replace(events=(*state.events, event))

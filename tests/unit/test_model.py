@@ -6,7 +6,7 @@ import pytest
 
 from docs.model.explore import Explorer
 from docs.model.model import main
-from docs.model.modes import ALL, AS_BUILT, MISSING, MODES, NEED, RULES, SMALL, STRICT
+from docs.model.modes import ALL, AS_BUILT, COVERED, LONG, MISSING, MODES, NEED, RULES, SMALL, STRICT, UNSHOWN
 
 README = Path(__file__).resolve().parents[2] / "docs" / "model" / "README.md"
 QUICK = ("attempts", "resetnames")  # rules whose absence shows within a second or two
@@ -33,10 +33,17 @@ def test_a_worker_without_a_guard_overlaps_with_the_next_one() -> None:
 
 
 def test_every_rule_has_a_mode_in_which_its_absence_shows() -> None:
-    assert set(NEED) == set(RULES) == ALL
+    assert set(NEED) | set(COVERED) == set(RULES) == ALL
+    assert not set(NEED) & set(COVERED)
     assert set(NEED.values()) <= set(MODES)
     assert AS_BUILT < ALL
     assert not AS_BUILT & set(MISSING)
+
+
+def test_what_was_not_searched_to_its_end_is_listed_by_names_that_exist() -> None:
+    assert set(LONG) <= set(MODES)
+    assert set(UNSHOWN) <= set(NEED)
+    assert not set(SMALL) & set(LONG)
 
 
 def test_the_page_names_every_rule_and_every_mode() -> None:
