@@ -19,7 +19,7 @@ from tests.support.programs import RunningProgram, as_environment
 from tests.support.proxy import RedisProxy
 from tests.support.task_modules.chaos import LEDGER_VARIABLE
 from tests.support.waiting import eventually
-from yadtq import Call, Task, TaskClient, YadtqError
+from yadtq import Call, ServerUnreachable, SubmissionRefused, SubmissionUnknown, Task, TaskClient, YadtqError
 
 LEASE_SECONDS = 6.0
 STOP_SECONDS = 40.0
@@ -158,15 +158,41 @@ class Arena:
         self.clients.clear()
 
     def submit(self, calls: Sequence[Call]) -> list[str]:
-        """Submits tasks from here, with the ledger of it. Returns their ids."""
-        lines = Lines(ledger.clients_folder(self.ledger) / "arena.jsonl")
+        """Submits tasks from here, with the ledger of it. Returns their ids. Raises what `submit_many` raises."""
         named = [replace(call, task_id=call.task_id or f"arena-{secrets.token_hex(8)}") for call in calls]
-        for call in named:
-            lines.write(ledger.ATTEMPTED, call.task_id, now())
-        accepted = self.client.submit_many(named)
-        for task_id in accepted:
-            lines.write(ledger.ACKNOWLEDGED, task_id, now())
+        ids = [call.task_id for call in named]
+        self._note_submissions(ledger.ATTEMPTED, ids)
+        try:
+            accepted = self.client.submit_many(named)
+        except SubmissionRefused as error:
+            self._note_submissions(ledger.ACKNOWLEDGED, error.accepted)
+            self._note_submissions(ledger.REFUSED, [error.task_id])
+            raise
+        except SubmissionUnknown as error:
+            self._note_submissions(ledger.ACKNOWLEDGED, error.accepted)
+            raise
+        except ServerUnreachable:
+            self._note_submissions(ledger.REFUSED, ids)
+            raise
+        self._note_submissions(ledger.ACKNOWLEDGED, accepted)
         return accepted
+
+    def submit_when_possible(self, call: Call) -> str:
+        """Submits one task, again and again under new ids, until it is accepted. Returns its id."""
+
+        def accepted() -> str:
+            try:
+                return self.submit([call])[0]
+            except YadtqError as error:
+                raise AssertionError(str(error)) from error
+
+        return eventually(accepted, STOP_SECONDS, "a submission that is accepted")
+
+    def _note_submissions(self, kind: str, ids: Sequence[str]) -> None:
+        lines = Lines(ledger.clients_folder(self.ledger) / "arena.jsonl")
+        for task_id in ids:
+            lines.write(kind, task_id, now())
+        lines.close()
 
     def _environment(self, given: Settings) -> dict[str, str]:
         variables = given.environment()

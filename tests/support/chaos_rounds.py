@@ -20,6 +20,7 @@ Say = Callable[[str], None]
 
 MIXED_WORKERS = 4
 BACK_SECONDS = 10.0  # after a server is back, every worker consumes again within so long
+RUNS_BETWEEN = 60  # from one outage to the next
 MOST_UNSEEN, MOST_SEEN = LEASE_SECONDS + 5, 1.0
 
 
@@ -39,7 +40,7 @@ def arena_in(folder: Path, result: Result, workers: int, concurrency: int = 3, s
     try:
         arena.start(workers)
         yield arena
-        judge(arena, result)
+        result.problems += late(judge(arena, result))
     finally:
         arena.close()
 
@@ -54,11 +55,21 @@ def judge(arena: Arena, result: Result) -> list[Restart]:
     verdict = check(history)
     result.figures += described(verdict)
     result.problems += [*map(str, verdict.violations), *arena.problems]
+    path = arena.folder / "history.json"
+    history.save(path)
     if result.problems:
-        path = arena.folder / "history.json"
-        history.save(path)
         result.problems.append(f"the whole history is in {path}, the logs beside it")
     return list(verdict.restarts)
+
+
+def late(restarts: Sequence[Restart]) -> list[str]:
+    """The recoveries that took longer than they may, among those that no other fault held up."""
+    problems = []
+    for mends, most in (("unseen", MOST_UNSEEN), ("seen", MOST_SEEN)):
+        seconds = [restart.seconds for restart in restarts if restart.mends == mends and restart.alone]
+        if seconds and percentile(seconds, 99) > most:
+            problems.append(f"recovery ({mends}) took {percentile(seconds, 99):.1f} s at p99; at most {most:g} s")
+    return problems
 
 
 def mixed(folder: Path, steps: Sequence[Step], seconds: float, seed: int, say: Say) -> Result:
@@ -80,6 +91,7 @@ def outages(folder: Path, lengths: Sequence[float], seed: int, say: Say) -> Resu
     with arena_in(folder, result, 3, concurrency=2, seed=seed) as arena:
         arena.start_client("client1", 60, "small")
         for number, seconds in enumerate(lengths):
+            _wait_for_runs(arena, len(arena.runs()) + RUNS_BETWEEN)
             kind = kinds[number % len(kinds)] if number >= len(kinds) else chance.choice(kinds)
             play(arena, Step(0, kind, seconds=seconds))
             back = now()

@@ -118,6 +118,9 @@ class Lines:
     def write(self, *values: object) -> None:
         os.write(self._handle, f"{json.dumps(values)}\n".encode())
 
+    def close(self) -> None:
+        os.close(self._handle)
+
 
 def read_lines(folder: Path) -> Iterator[list[Any]]:
     """All whole lines of all files of a folder."""

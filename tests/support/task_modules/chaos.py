@@ -38,6 +38,11 @@ class Recorder:
         if how != EXITED:  # the kernel frees it, when the process is really gone
             fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, _place(me.id))
 
+    def close(self) -> None:
+        """Frees all locks."""
+        os.close(self._locks)
+        self._lines.close()
+
     def _lock(self, task_id: str) -> bool:
         try:
             fcntl.lockf(self._locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(task_id))
