@@ -89,15 +89,15 @@ def test_a_task_that_kills_its_worker_fails_at_the_cap(
     client: TaskClient, worker_process: StartWorker, notes: Notes, all_ended: Wait
 ) -> None:
     doomed = client.submit("kill_worker", notes.path, 99)
-    for _ in range(3):
-        victim = worker_process(*MISBEHAVING, concurrency=1, worker_timeout=2)
+    for _ in range(2):
+        victim = worker_process(*MISBEHAVING, concurrency=1, worker_timeout=2, task_max_crashes=2)
         assert victim.process.wait(30) == -signal.SIGKILL
-    worker_process(*MISBEHAVING, worker_timeout=2)
+    worker_process(*MISBEHAVING, worker_timeout=2, task_max_crashes=2)
 
     (task,) = all_ended([doomed])
 
     assert task.status == "failed"
     assert task.error is not None
     assert task.error.type == "TooManyCrashes"
-    assert (task.crashes, notes.starts()[doomed]) == (3, 3)
+    assert (task.crashes, notes.starts()[doomed]) == (2, 2)
     assert client.wait_for_result(client.submit("note", notes.path), 10).status == "success"
