@@ -10,7 +10,8 @@ end
 -- Ends the attempt of a task in `processing`, and puts the task back, to be returned to ready or delayed.
 -- how.action   retry · crash · reclaim · release
 -- how.lost     nobody holds the claim any more: whoever settles it still is refused
--- how.begun    whether its handler was started: then the attempt goes into the history, else it never was
+-- how.begun    whether its handler was started: then the attempt goes into the history, else it never was; of what a
+--              lost worker held nobody knows that for certain, so a reclaim is always an attempt
 -- how.reason   for a person
 -- how.due      for a retry: milliseconds until it may start
 -- how.error    for a retry: JSON of the failure
@@ -22,7 +23,7 @@ local function put_back(id, key, how, worker)
   local fields = {'status', 'queued'}
   local function set(field, value) fields[#fields + 1] = field; fields[#fields + 1] = value end
   if how.lost then set('claim', '') else set('settled', rec[4]) end
-  if how.begun then
+  if how.begun or how.action == 'reclaim' then    -- a lost worker may have begun more than it could tell
     set('history', remember(rec[6], {n = attempt, w = rec[7], s = how.started or rec[5], f = how.finished or at,
                                      o = how.action, r = how.reason}))
   else

@@ -83,8 +83,9 @@ local function admit_foreign(partition, m)
     if rec[2] ~= m.task or rec[3] ~= m.args or rec[4] ~= m.kwargs then
       reject('rejected-' .. partition .. '-' .. m.offset, 'the id ' .. m.id .. ' belongs to another task',
              '', {task = m.task, args = m.args, kwargs = m.kwargs})
-    elseif redis.call('ZREM', E .. 'registered', m.id) == 1 then
-      return true
+    else                                         -- its producer was acknowledged too: nobody can withdraw it any more
+      redis.call('HSET', key, 'shared', '1')
+      return redis.call('ZREM', E .. 'registered', m.id) == 1
     end
     return
   end

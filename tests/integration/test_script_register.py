@@ -195,3 +195,14 @@ def test_a_message_of_another_epoch_makes_nothing_ready(queue: ScriptQueue) -> N
     queue.send(Ours(0, 100, "a", Header("7", "1", "1")))
     assert queue.worker().take().claims == ()
     assert queue.members("registered") == ["a"]
+
+
+def test_what_another_producer_has_sent_as_well_is_not_refused(queue: ScriptQueue) -> None:
+    """Kafka has acknowledged that message, and its place is behind the position: the record must stay."""
+    task = queue.task("a")
+    queue.register(task)
+    queue.send_foreign("a")
+    queue.worker().take(0)
+    assert queue.store.withdraw(task, "0", "1") == "unknown"
+    assert ids(queue.worker("worker2~b1").take(1)) == ["a"]
+    queue.check()
