@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.faults import KINDS, Step, read, schedule, written
+from tests.support.pages import code_words
 
 SECONDS = 600.0
 
@@ -52,3 +53,8 @@ def test_comments_and_order() -> None:
 def test_a_line_that_is_no_step_is_pointed_at(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         read(text)
+
+
+def test_every_fault_is_described() -> None:
+    described = code_words("docs/reliability.md")
+    assert set(KINDS) <= described
