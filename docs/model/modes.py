@@ -19,11 +19,11 @@ BUILT = {
     "fence": "an outcome counts only with the token of the claim, not with the attempt's number",
     "recall": "what the child has read cannot be recalled, and what was recalled the child cannot read",
     "withdrawgen": "withdraw of what an older generation registered answers unknown, not refused",
+    "attempts": "the attempt of a lapsed claim keeps its number, also when nobody knows whether it was begun",
+    "foreignshared": "a header-less message of a known id makes its record unwithdrawable, like a second registration",
 }
 # What the code lacks, because the model found it since.
 MISSING = {
-    "attempts": "the attempt of a lapsed claim keeps its number, also when nobody knows whether it was begun",
-    "foreignshared": "a header-less message of a known id makes its record unwithdrawable, like a second registration",
     "onceonly": "a register that was repeated, and is answered full or conflict, is unknown, not refused",
     "tombstones": "a tombstone, and the record that replaces it, keep the names of all submissions that were withdrawn",
     "resetnames": "a reset keeps the names of all requests that were answered lately, not only of the last",
