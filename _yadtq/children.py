@@ -16,6 +16,7 @@ from _yadtq.process import ChildProcess, GuardProcess
 from _yadtq.slots import Placed, Slot, Slots
 
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.1, 5.0
+MOST_KILLED = 5  # children in a row, while they import the tasks and none has yet
 
 
 @dataclass(slots=True, eq=False)
@@ -49,7 +50,7 @@ class Children:
         self.slots = Slots(names)
         self.messages: list[PoolMessage] = []
         self.ending = ""  # why all children die; '' while they do not
-        self.broken: UsageError | None = None  # why the first child could not begin
+        self.broken: UsageError | None = None  # why no child could begin
         self._setup = setup
         self._guarding = guarding
         self._on_birth = on_birth
@@ -57,6 +58,8 @@ class Children:
         self._births: list[float] = []  # instants at which children are due
         self._fruitless = 0  # children in a row that died without having ended or begun a job
         self._last = 0
+        self._has_begun = False  # a child has imported the tasks
+        self._killed = 0  # children before that one, by SIGKILL
 
     @property
     def living(self) -> list[Child]:
@@ -166,6 +169,7 @@ class Children:
             child.shown.is_full = True
         elif kind == packets.READY:
             child.slot = self.slots.add(child.process.number)
+            self._has_begun = True
         elif kind == packets.BROKEN:
             self._take_broken(*packets.unpack_note(packet))
         else:
@@ -182,7 +186,7 @@ class Children:
         self.messages.append(Ended(placed.job, outcome.result, outcome.failure, outcome.retryable, began_at, ended_at))
 
     def _take_broken(self, kind: str, text: str) -> None:
-        if self._last == 1:
+        if not self._has_begun:
             self.broken = NotInMain(text) if kind == NotInMain.__name__ else BadHandler(text)
         else:
             self._tell(text)
@@ -242,11 +246,19 @@ class Children:
             self.messages.append(Crashed(placed.job, f"its process {reason}", began_at, now))
 
     def _note_idle_death(self, child: Child, reason: str) -> None:
-        if self._last == 1 and not child.slot:
-            self.broken = self.broken or BadHandler(f"the process that imports the tasks {reason}")
+        if not self._has_begun:
+            self._note_failed_start(reason)
         elif not child.condemned:
             self._fruitless += not child.useful
             self._tell(f"a child process without a task {reason}; it is replaced")
+
+    def _note_failed_start(self, reason: str) -> None:
+        # Who is killed from outside, by a person or by a machine short of memory, says nothing of the tasks.
+        self._killed += 1
+        if "SIGKILL" in reason and self._killed < MOST_KILLED:
+            self._tell(f"the process that imports the tasks {reason}; it is started again")
+        else:
+            self.broken = self.broken or BadHandler(f"the process that imports the tasks {reason}")
 
     def _backoff_seconds(self) -> float:
         """How long a replacement waits: not at all, unless children die again and again without a task."""

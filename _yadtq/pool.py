@@ -75,7 +75,7 @@ class Pool:
         children = reader.children
         with reader.lock:
             children.spawn()
-            reader.lock.wait_for(lambda: children.slots.open or children.broken or children.ending, START_SECONDS)
+            self._await_first(reader)
             if children.broken:
                 raise children.broken
             if children.ending:
@@ -86,6 +86,17 @@ class Pool:
             now = self._clock.monotonic()
             children.expect(self._size - 1, now)
             children.give_birth(now)
+
+    def _await_first(self, reader: Reader) -> None:
+        """Returns when a child is ready, or none ever will be; one that was killed is replaced meanwhile."""
+        children = reader.children
+        late_at = self._clock.monotonic() + START_SECONDS
+        while not (children.slots.open or children.broken or children.ending):
+            now = self._clock.monotonic()
+            if now > late_at:
+                return
+            children.give_birth(now)
+            reader.lock.wait(min(late_at, now + children.seconds_to_birth(now)) - now)
 
     def confirm(self, deadline: float) -> None:
         """Children may live until `deadline` (seconds of CLOCK_BOOTTIME) unless confirmed again.

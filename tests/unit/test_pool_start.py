@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from _yadtq.children import MOST_KILLED
 from _yadtq.errors import BadHandler
 from _yadtq.handlers import Handler, handler_of
-from _yadtq.jobs import PoolMessage
+from _yadtq.jobs import PoolMessage, Printed
 from _yadtq.pool import Pool
 from tests.support import pool_tasks
 
@@ -100,6 +101,35 @@ def test_an_import_that_fails_is_one_line(
         start(Handler("mine", "broken_tasks", "f"))
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+KILLED_WHILE_IMPORTED = """
+import os, pathlib, signal
+marks = pathlib.Path(__file__).with_name("marks")
+with marks.open("a") as file:
+    file.write("x")
+if len(marks.read_text()) <= {times}:
+    os.kill(os.getpid(), signal.SIGKILL)
+def f():
+    return None
+"""
+
+
+def test_a_child_that_is_killed_while_it_imports_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "killed_tasks.py").write_text(KILLED_WHILE_IMPORTED.format(times=2))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    told = [message.line for message in start(Handler("mine", "killed_tasks", "f")) if isinstance(message, Printed)]
+    assert told == ["the process that imports the tasks was killed by SIGKILL; it is started again"] * 2
+
+
+def test_children_that_are_always_killed_while_they_import_end_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "killed_tasks.py").write_text(KILLED_WHILE_IMPORTED.format(times=999))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(BadHandler, match="the process that imports the tasks was killed by SIGKILL"):
+        start(Handler("mine", "killed_tasks", "f"))
+    assert len((tmp_path / "marks").read_text()) == MOST_KILLED
 
 
 def test_a_module_that_does_not_exist_is_named() -> None:
