@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support import chaos_rounds
+from tests.support import chaos_endurance, chaos_peers, chaos_rounds
 from tests.support.chaos_rounds import MIXED_WORKERS, Result, Say
 from tests.support.faults import schedule, written
 
@@ -14,6 +14,7 @@ OUTAGES = [*[5.0] * 40, *[30.0] * 8, *[120.0] * 2]
 PART = 10  # outages of one round
 RESTARTS = 100
 LONG_TASK_SECONDS = 60.0
+TASKS = 200_000
 
 
 def run_long(home: Path, say: Say, show: Callable[[Result], None]) -> int:
@@ -46,10 +47,14 @@ def _round(number: int, folder: Path, say: Say) -> Result:
     parts = [OUTAGES[start : start + PART] for start in range(0, len(OUTAGES), PART)]
     if number < len(parts):
         return chaos_rounds.outages(folder, parts[number], number, say)
-    if number == len(parts):
-        return chaos_rounds.rolling(folder, RESTARTS, number, say)
-    if number == len(parts) + 1:
-        return chaos_rounds.long_task(folder, LONG_TASK_SECONDS, number, say)
+    figures: list[Callable[[], Result]] = [
+        lambda: chaos_endurance.rolling(folder, RESTARTS, number, say),
+        lambda: chaos_endurance.long_task(folder, LONG_TASK_SECONDS, number, say),
+        lambda: chaos_endurance.very_many(folder, TASKS, say),
+        lambda: chaos_peers.peers(folder, number, say),
+    ]
+    if number < len(parts) + len(figures):
+        return figures[number - len(parts)]()
     steps = schedule(number, ROUND_SECONDS, MIXED_WORKERS)
     say(f"round {number}: mixed faults, seed {number}\n{written(steps)}")
     return chaos_rounds.mixed(folder, steps, ROUND_SECONDS, number, say)

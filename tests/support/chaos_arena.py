@@ -2,57 +2,57 @@
 
 import secrets
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import redis
-
 from _yadtq.settings import Settings
 from tests.support import ledger
+from tests.support.chaos_clock import Clocks
+from tests.support.chaos_recorder import LEDGER_VARIABLE
 from tests.support.chaos_servers import chaos_kafka, chaos_redis
 from tests.support.chaos_watcher import DeathWatch, Reader, reading_of
-from tests.support.kafka_tools import read_events
+from tests.support.event_log import read_log
+from tests.support.faults import Step
+from tests.support.kafka_tools import partitions_of, whole_topic
 from tests.support.ledger import Fault, History, Lines, Reset, Run, now
 from tests.support.programs import RunningProgram, as_environment
 from tests.support.proxy import RedisProxy
-from tests.support.task_modules.chaos import LEDGER_VARIABLE
 from tests.support.waiting import eventually
 from yadtq import Call, ServerUnreachable, SubmissionRefused, SubmissionUnknown, Task, TaskClient, YadtqError
 
 LEASE_SECONDS = 6.0
 STOP_SECONDS = 40.0
 SETTLE_SECONDS = 120.0
-# A worker whose heartbeats fail for so long may have lost its children to the guard: the lease, less the guard's
-# margin and the pause between two heartbeats.
-SAFE_SECONDS = LEASE_SECONDS - LEASE_SECONDS / 4 - LEASE_SECONDS / 6
 PAGE = 1000
+SERVER_LOGS = ("kafka.log", "redis.log", "replica.log")
+REDIS = "redis"  # the name of its clock
 
 
 class Arena:
     """One queue and all that belongs to it. `start` it, and `close` it in the end.
 
-    faults: what was done so far. settings: of a client that no fault stands in the way of.
+    faults: what was done so far. settings: of a client that no fault stands in the way of; `given` are some that differ
+    from what they are else. left_out: faults that this machine does not allow.
     """
 
-    def __init__(self, folder: Path, concurrency: int = 3, seed: int = 0) -> None:
+    def __init__(self, folder: Path, seed: int = 0, **given: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.seed = folder, seed
         self.ledger = folder / "ledger"
         self.faults: list[Fault] = []
         self.resets: list[Reset] = []
-        self.kafka, self.redis = chaos_kafka(folder), chaos_redis(folder)
-        self.settings = Settings.load(
-            {},
-            kafka_broker=f"127.0.0.1:{self.kafka.place.port}",
-            redis_host="127.0.0.1",
-            redis_port=self.redis.place.port,
-            namespace="chaos",
-            worker_timeout=LEASE_SECONDS,
-            concurrency=concurrency,
-            retry_delay=0.2,
-        )
+        self.left_out: set[str] = set()
+        self.clocks = Clocks(folder / "clocks")
+        self.kafka, self.redis = chaos_kafka(folder), chaos_redis(folder, REDIS, self.clocks.environment(REDIS))
+        usual = {"namespace": "chaos", "worker_timeout": LEASE_SECONDS, "concurrency": 3, "retry_delay": 0.2}
+        servers = {
+            "kafka_broker": f"127.0.0.1:{self.kafka.place.port}",
+            "redis_host": "127.0.0.1",
+            "redis_port": self.redis.place.port,
+        }
+        self.settings = Settings.load({}, **{**usual, **servers, **given})
         self.workers: dict[int, RunningProgram] = {}
         self.clients: dict[str, RunningProgram] = {}
         self.problems: list[str] = []  # what no program may do, whatever is done to it
@@ -101,8 +101,14 @@ class Arena:
         self.workers[number] = RunningProgram(
             ["worker.py", "--tasks", "tests.support.task_modules.chaos"],
             self.folder / f"w{number}.log",
-            self._environment(given) | as_environment({"worker_id": name_of(number)}),
+            self.environment(given)
+            | as_environment({"worker_id": name_of(number)})
+            | self.clocks.environment(name_of(number)),
         )
+
+    def process(self, number: int) -> int:
+        """The number of a worker's process."""
+        return self.workers[number].process.pid
 
     def is_running(self, number: int) -> bool:
         worker = self.workers.get(number)
@@ -142,7 +148,7 @@ class Arena:
         program = RunningProgram(
             ["-m", "tests.support.chaos_client", *arguments],
             self.folder / f"{name}.log",
-            self._environment(self.settings),
+            self.environment(self.settings),
         )
         self.clients[name] = program
         return program
@@ -194,7 +200,8 @@ class Arena:
             lines.write(kind, task_id, now())
         lines.close()
 
-    def _environment(self, given: Settings) -> dict[str, str]:
+    def environment(self, given: Settings) -> dict[str, str]:
+        """What a program of this arena is started with."""
         variables = given.environment()
         del variables["WORKER_ID"]
         return {**variables, LEDGER_VARIABLE: str(self.ledger)}
@@ -204,6 +211,10 @@ class Arena:
     def runs(self) -> list[Run]:
         """What the handlers have written so far."""
         return ledger.runs(self.ledger)
+
+    def dead(self) -> frozenset[str]:
+        """The processes that were seen dead."""
+        return frozenset(self._watch.deaths.copy())
 
     def settle_down(self) -> None:
         """Waits until nothing waits, nothing runs and every event is in Kafka. Clients must have ended."""
@@ -224,8 +235,8 @@ class Arena:
 
     def history(self) -> History:
         """Reads back everything, and watches no longer. The queue must be at rest."""
-        events, _ = read_events(self.settings.kafka_broker, f"{self.settings.namespace}_events")
-        with redis.Redis("127.0.0.1", self.redis.place.port, decode_responses=True) as connection:
+        log = read_log(whole_topic(self.settings.kafka_broker, f"{self.settings.namespace}_events"))
+        with self.redis.connection() as connection:
             generation, seq = connection.hmget(f"{{{self.settings.namespace}}}:meta", "generation", "seq")
         self._reader.stop()
         self._watch.stop()
@@ -237,14 +248,20 @@ class Arena:
             resets=self.resets,
             readings=self._reader.readings,
             final={task.id: reading_of(task) for task in self._all_tasks()},
-            events=[events[key] for key in sorted(events, key=_order)],
+            log=log,
             last_event=(int(generation or 0), int(seq or 0)),
+            messages=self._messages() if any(fault.forgets_since is not None for fault in self.faults) else None,
         )
+
+    def _messages(self) -> frozenset[str]:
+        """The ids of all messages that the topic of the tasks holds."""
+        broker, topic = self.settings.kafka_broker, tasks_topic(self)
+        return frozenset(key.decode() for key, _ in whole_topic(broker, topic, partitions_of(broker, topic)))
 
     def examine_logs(self) -> None:
         """Notes what no program of ours may print."""
         for path in sorted(self.folder.glob("*.log")):
-            if path.name in ("kafka.log", "redis.log"):
+            if path.name in SERVER_LOGS:
                 continue
             text = path.read_text(encoding="utf-8", errors="replace")
             if "Traceback (most recent call last)" in text:
@@ -267,10 +284,28 @@ class Arena:
         """The names of all workers that were ever started: what hits Redis hits whoever runs meanwhile."""
         return frozenset(name_of(number) for number in self._proxies)
 
+    @property
+    def safe_seconds(self) -> float:
+        """A worker whose heartbeats fail for longer may have lost its children to the guard.
+
+        It is the lease, less the guard's margin, the pause between two heartbeats, and a second.
+        """
+        lease = self.settings.worker_timeout
+        return lease - lease / 4 - lease / 6 - 1
+
+    def note_outage(self, kind: str, began: float, workers: frozenset[str]) -> None:
+        """Notes a fault that ends now and kept these workers from their Redis; it hits them when it lasted too long."""
+        hit = workers if now() - began > self.safe_seconds else frozenset[str]()
+        self.note(kind, began, workers=hit, mends="outage")
+
 
 def name_of(number: int) -> str:
     return f"w{number}"
 
 
-def _order(key: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in key.split("-"))
+def tasks_topic(arena: Arena) -> str:
+    return f"{arena.settings.namespace}_tasks"
+
+
+Story = Iterator[float]  # a fault, told in steps; what it yields are seconds in which others go on
+Stories = dict[str, Callable[[Arena, Step], Story]]

@@ -35,6 +35,7 @@ MIXES: dict[str, list[tuple[int, str, float, float]]] = {
         (3, "vanish", 0.0, 0.1),
     ],
     "light": [(90, "work", 0.0, 0.2), (5, "stumble", 0.0, 0.1), (5, "vanish", 0.0, 0.1)],
+    "steady": [(100, "work", 1.0, 2.0)],
     "small": [(100, "work", 0.0, 0.1)],
 }
 

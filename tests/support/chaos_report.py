@@ -30,6 +30,7 @@ def described(verdict: Verdict) -> list[str]:
     counted = ", ".join(f"{count} {name}" for name, count in verdict.figures.items())
     found = Counter(violation.kind for violation in verdict.violations)
     lines = [counted, "violations: " + ", ".join(f"{found[kind]} {kind}" for kind in KINDS)]
+    lines += [f"forgotten, as only the lost Redis knew it: {each}" for each in verdict.forgotten]
     for mends, name in MENDS.items():
         lines += _recoveries(name, [restart for restart in verdict.restarts if restart.mends == mends])
     return lines

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.support.chaos_arena import LEASE_SECONDS, Arena, name_of
 from tests.support.chaos_injector import Injector, play
@@ -26,26 +27,28 @@ MOST_UNSEEN, MOST_SEEN = LEASE_SECONDS + 5, 1.0
 
 @dataclass(slots=True)
 class Result:
-    """What a round has shown. problems: what must not be; with none, it went well."""
+    """What a round has shown. problems: what must not be. restarts: tasks that were started again, with the reason."""
 
     name: str
     figures: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    restarts: list[Restart] = field(default_factory=list)
 
 
 @contextmanager
-def arena_in(folder: Path, result: Result, workers: int, concurrency: int = 3, seed: int = 0) -> Iterator[Arena]:
-    """A started arena; in the end it is judged, into `result`, and closed."""
-    arena = Arena(folder, concurrency, seed)
+def arena_in(folder: Path, result: Result, workers: int, seed: int = 0, **given: Any) -> Iterator[Arena]:
+    """A started arena; in the end it is judged, into `result`, and closed. given: settings of its programs."""
+    arena = Arena(folder, seed, **given)
     try:
         arena.start(workers)
         yield arena
-        result.problems += late(judge(arena, result))
+        judge(arena, result)
+        result.problems += late(result.restarts)
     finally:
         arena.close()
 
 
-def judge(arena: Arena, result: Result) -> list[Restart]:
+def judge(arena: Arena, result: Result) -> None:
     """Lets the arena come to rest, reads everything back, and puts the verdict into the result."""
     arena.stop_clients()
     arena.settle_down()
@@ -54,12 +57,14 @@ def judge(arena: Arena, result: Result) -> list[Restart]:
     arena.examine_logs()
     verdict = check(history)
     result.figures += described(verdict)
+    result.restarts += verdict.restarts
+    if arena.left_out:
+        result.figures.append(f"left out, because there is no C compiler: {', '.join(sorted(arena.left_out))}")
     result.problems += [*map(str, verdict.violations), *arena.problems]
     path = arena.folder / "history.json"
     history.save(path)
     if result.problems:
         result.problems.append(f"the whole history is in {path}, the logs beside it")
-    return list(verdict.restarts)
 
 
 def late(restarts: Sequence[Restart]) -> list[str]:
@@ -75,7 +80,7 @@ def late(restarts: Sequence[Restart]) -> list[str]:
 def mixed(folder: Path, steps: Sequence[Step], seconds: float, seed: int, say: Say) -> Result:
     """All faults of a schedule, under load."""
     result = Result(f"mixed faults, {seconds:g} s, seed {seed}")
-    with arena_in(folder, result, MIXED_WORKERS, seed=seed) as arena:
+    with arena_in(folder, result, MIXED_WORKERS, seed) as arena:
         for name in ("client1", "client2"):
             arena.start_client(name, 5)
         Injector(arena, steps, say).run(seconds)
@@ -88,10 +93,10 @@ def outages(folder: Path, lengths: Sequence[float], seed: int, say: Say) -> Resu
     chance = random.Random(seed)
     kinds = ["kafka-kill", "redis-kill", "both-kafka-first", "both-redis-first"]
     took: list[float] = []
-    with arena_in(folder, result, 3, concurrency=2, seed=seed) as arena:
+    with arena_in(folder, result, 3, seed, concurrency=2) as arena:
         arena.start_client("client1", 60, "small")
         for number, seconds in enumerate(lengths):
-            _wait_for_runs(arena, len(arena.runs()) + RUNS_BETWEEN)
+            wait_for_runs(arena, len(arena.runs()) + RUNS_BETWEEN)
             kind = kinds[number % len(kinds)] if number >= len(kinds) else chance.choice(kinds)
             play(arena, Step(0, kind, seconds=seconds))
             back = now()
@@ -121,11 +126,11 @@ def _consumes_again(arena: Arena, worker: int, back: float) -> float:
 def five_hundred(folder: Path, seed: int, say: Say) -> Result:
     """500 tasks of 0.5 s, 4 workers, 5 SIGKILLs."""
     result, chance = Result("500 tasks of 0.5 s, 4 workers, 5 SIGKILLs"), random.Random(seed)
-    with arena_in(folder, result, 4, seed=seed) as arena:
+    with arena_in(folder, result, 4, seed) as arena:
         began = now()
         ids = arena.submit([Call("work", (0.5,)) for _ in range(500)])
         for _ in range(5):
-            _wait_for_runs(arena, len(arena.runs()) + 60)
+            wait_for_runs(arena, len(arena.runs()) + 60)
             victim = chance.choice(sorted(arena.workers))
             say(f"  SIGKILL of {name_of(victim)}")
             play(arena, Step(0, "kill-worker", victim))
@@ -138,43 +143,9 @@ def five_hundred(folder: Path, seed: int, say: Say) -> Result:
     return result
 
 
-def _wait_for_runs(arena: Arena, count: int) -> None:
+def wait_for_runs(arena: Arena, count: int) -> None:
+    """Waits until handlers have been started so many times."""
     eventually(lambda: len(arena.runs()) >= count, 60, f"{count} starts")
-
-
-def rolling(folder: Path, restarts: int, seed: int, say: Say) -> Result:
-    """Restarts by SIGTERM under load, one after the other: nothing lost, nothing failed, nothing started twice."""
-    result = Result(f"{restarts} rolling restarts")
-    with arena_in(folder, result, 3, seed=seed) as arena:
-        arena.start_client("client1", 10, "small")
-        for number in range(restarts):
-            play(arena, Step(0, "restart-worker", sorted(arena.workers)[number % len(arena.workers)]))
-            if number % 10 == 9:
-                say(f"  {number + 1} restarts")
-        arena.stop_clients()
-        arena.settle_down()
-        failed = arena.client.counts()["failed"]
-    result.figures.append(f"{failed} tasks failed")
-    if failed:
-        result.problems.append(f"{failed} tasks failed")
-    return result
-
-
-def long_task(folder: Path, seconds: float, seed: int, say: Say) -> Result:
-    """One long task while Redis is away five times for longer than the lease."""
-    result = Result(f"a task of {seconds:g} s while Redis is away five times")
-    with arena_in(folder, result, 2, seed=seed) as arena:
-        (task_id,) = arena.submit([Call("work", (seconds,))])
-        for number in range(5):
-            _wait_for_runs(arena, number + 1)
-            play(arena, Step(0, "redis-kill", seconds=LEASE_SECONDS + 2))
-            say(f"  away {number + 1} times")
-        task = arena.client.wait_for_result(task_id, 3 * seconds + 60)
-    said = [f"{attempt.outcome} ({attempt.reason})" for attempt in task.history]
-    result.figures.append(f"it ended {task.status}, {task.crashes} crashes counted, {task.attempt} starts: {said}")
-    if (task.status, task.crashes) != ("success", 0) or len(task.history) != task.attempt - 1:
-        result.problems.append("it should have ended success, with no crash counted and each restart in its history")
-    return result
 
 
 def stamp() -> str:

@@ -2,10 +2,15 @@
 
 import contextlib
 import os
+import resource
+import shutil
 import signal
 import socket
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+
+import redis
 
 from local.embedded_server import EmbeddedServer, Place
 from local.kafka_jars import kafka_jars
@@ -29,12 +34,71 @@ class _Killable(EmbeddedServer):
 class ChaosRedis(_Killable, RedisServer):
     """Writes what it has answered to the file at once, so that a kill of its process loses nothing.
 
-    Synced each second, as it is else, it may hold writes back for up to two seconds while the disk is busy. A Redis
-    that comes back with less than it had is another fault, which is not among these.
+    Synced each second, as it is else, it may hold writes back for up to two seconds while the disk is busy: a Redis
+    that comes back with less than it had is another fault. environment: what its process is given.
     """
 
+    def __init__(self, place: Place, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(place)
+        self._environment = environment or {}
+
+    @property
+    def pid(self) -> int:
+        """The number of its process, which must have been started."""
+        assert self._process is not None
+        return self._process.pid
+
     def prepare(self) -> list[str]:
-        return [*super().prepare(), "--appendfsync", "no"]
+        given = [f"{name}={value}" for name, value in self._environment.items()]
+        return ["env", *given, *super().prepare(), "--appendfsync", "no"]
+
+    def connection(self) -> redis.Redis:
+        """A connection past all proxies. Use it as a context."""
+        return redis.Redis("127.0.0.1", self.place.port, decode_responses=True)
+
+    # -- its disk
+
+    def fill_disk(self) -> None:
+        """From now on its files cannot grow: the kernel refuses it to this process, as a full disk does."""
+        _, most = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+        end = max(path.stat().st_size for path in self._files().glob("*.incr.aof"))
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (end, most))
+
+    def free_disk(self) -> None:
+        """There is room again."""
+        _, most = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (most, most))
+
+    def disk_is_well(self) -> bool:
+        """Whether its last write was kept."""
+        with self.connection() as connection:
+            return bool(connection.info("persistence")["aof_last_write_status"] == "ok")
+
+    # -- its files
+
+    def copy(self, target: Path) -> None:
+        """Copies its files while it runs: all that it has answered until now is in them."""
+        while True:
+            before = self._manifest()
+            shutil.rmtree(target, ignore_errors=True)
+            try:
+                shutil.copytree(self._files(), target)
+            except (OSError, shutil.Error):
+                continue  # it has just begun a new file and removed an old one
+            if self._manifest() == before:
+                return
+
+    def replace(self, source: Path | None) -> None:
+        """Puts other files in the place of its own; None: none. It must not run."""
+        shutil.rmtree(self._files(), ignore_errors=True)
+        if source is not None:
+            shutil.copytree(source, self._files())
+
+    def _files(self) -> Path:
+        return self.place.home / "appendonlydir"
+
+    def _manifest(self) -> str:
+        return next(self._files().glob("*.manifest")).read_text(encoding="ascii")
 
 
 class ChaosKafka(_Killable, KafkaServer):
@@ -62,22 +126,22 @@ def chaos_kafka(folder: Path) -> ChaosKafka:
     return ChaosKafka(Place(folder / "kafka", folder / "kafka.log", free_port()), kafka_jars(JARS))
 
 
-def chaos_redis(folder: Path) -> ChaosRedis:
-    """A Redis that is not started yet."""
-    return ChaosRedis(Place(folder / "redis", folder / "redis.log", free_port()))
+def chaos_redis(folder: Path, name: str = "redis", environment: Mapping[str, str] | None = None) -> ChaosRedis:
+    """A Redis that is not started yet. name: of its folder and its log."""
+    return ChaosRedis(Place(folder / name, folder / f"{name}.log", free_port()), environment)
 
 
 class TcpProxy:
-    """A proxy on loopback that understands nothing of what it carries. port: what programs connect to."""
+    """A proxy on loopback that understands nothing of what it carries. port: what programs connect to (0: any)."""
 
-    def __init__(self, upstream: tuple[str, int]) -> None:
+    def __init__(self, upstream: tuple[str, int], port: int = 0) -> None:
         self.upstream = upstream
         self._refusing = self._mute = False
         self._delay = 0.0
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._closed = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, name="tcp-proxy", daemon=True).start()
 

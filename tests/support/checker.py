@@ -8,6 +8,9 @@
                     two starts, each fault at most once a task; a handler that raised or ended its process explains one
 - repeated attempt  two starts under one task id and attempt, which together are to name one execution
 - audit gap         a transition that the event log does not tell
+
+Where Redis came back with less than it had, what only the lost Redis knew is listed as *forgotten* and breaks nothing;
+what the event log tells, and what Kafka acknowledged, it may not forget.
 """
 
 from collections import defaultdict
@@ -18,7 +21,19 @@ from itertools import pairwise
 from typing import Any
 
 from _yadtq.states import FINAL, TRANSITIONS
-from tests.support.ledger import ACKNOWLEDGED, ATTEMPTED, EXITED, RAISED, REFUSED, Fault, History, Reading, Run
+from tests.support.forgetting import Forgetting
+from tests.support.ledger import (
+    ACKNOWLEDGED,
+    ATTEMPTED,
+    EXITED,
+    RAISED,
+    REFUSED,
+    RETURNED,
+    Fault,
+    History,
+    Reading,
+    Run,
+)
 
 KINDS = ("lost", "unexpected", "double outcome", "overlap", "duplicate start", "repeated attempt", "audit gap")
 # A death is seen a little late. When the kernel's lock proves that the process was gone, so late may the sight be.
@@ -33,6 +48,7 @@ class Violation:
     kind: str
     task: str
     found: str
+    forgotten: bool = False  # only a Redis that lost it knew better
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.task} {self.found}"
@@ -42,7 +58,7 @@ class Violation:
 class Restart:
     """A task that was started again. fault: what explains it. seconds: from what can be mended to the new start.
 
-    alone: no other fault lasted meanwhile.
+    alone: no other fault lasted meanwhile. forgets: that fault made Redis forget.
     """
 
     task: str
@@ -50,13 +66,15 @@ class Restart:
     mends: str
     seconds: float
     alone: bool
+    forgets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the checker has found. figures: how much there was of what."""
+    """What the checker has found. figures: how much there was of what. forgotten: what a loss of Redis explains."""
 
     violations: tuple[Violation, ...]
+    forgotten: tuple[Violation, ...]
     restarts: tuple[Restart, ...]
     figures: Mapping[str, int]
 
@@ -69,7 +87,7 @@ def check(history: History) -> Verdict:
     """Computes everything. Changes nothing and asks nobody."""
     case = _Case(history)
     restarts, duplicates = case.restarts()
-    violations = (
+    found = (
         *case.lost(), *case.unexpected(), *case.double_outcomes(), *case.overlaps(), *duplicates,
         *case.repeated_attempts(), *case.audit_gaps(),
     )  # fmt: skip
@@ -83,11 +101,18 @@ def check(history: History) -> Verdict:
         "runs": len(history.runs),
         "started again": len(restarts),
         "outcomes": sum(reading.status in FINAL for reading in history.final.values()),
-        "events": len(history.events),
+        "events": len(history.log.events),
+        "void events": len(history.log.void),
+        "forgotten": sum(each.forgotten for each in found),
         "resets": len(history.resets),
         "faults": len(history.faults),
     }
-    return Verdict(violations, tuple(restarts), figures)
+    return Verdict(
+        tuple(each for each in found if not each.forgotten),
+        tuple(each for each in found if each.forgotten),
+        tuple(restarts),
+        figures,
+    )
 
 
 class _Case:
@@ -108,6 +133,8 @@ class _Case:
                 self.acknowledged.setdefault(each.task, each.at)
         open_tasks = {task for task, left in refusals.items() if left}
         self.refused = self.attempts.keys() - open_tasks - self.acknowledged.keys()
+        self.refused_at = {each.task: each.at for each in history.submissions if each.kind == REFUSED}
+        self.forgetting = Forgetting(history.faults, self._told(), history.messages)
         self.runs: dict[str, list[Run]] = defaultdict(list)
         for run in sorted(history.runs, key=lambda run: run.started):
             self.runs[run.task].append(run)
@@ -117,7 +144,8 @@ class _Case:
     def lost(self) -> Iterator[Violation]:
         for task in sorted(self.acknowledged):
             if not self._has_outcome(task) and not self._may_be_reset(task):
-                yield Violation("lost", task, f"was acknowledged, and ends as {self._shown(task)}")
+                forgotten = self.forgetting.may_submit(task, self.acknowledged[task])
+                yield Violation("lost", task, f"was acknowledged, and ends as {self._shown(task)}", forgotten)
         for task, (status, _) in sorted(self.replayed.items()):
             known = task in self.attempts and task not in self.acknowledged
             if known and status and not self._has_outcome(task) and not self._may_be_reset(task):
@@ -129,7 +157,8 @@ class _Case:
             if task not in self.attempts:
                 yield Violation("unexpected", task, "ran, and nobody submitted it")
             elif task in self.refused:
-                yield Violation("unexpected", task, "ran, and its submission was refused")
+                forgotten = self.forgetting.may_refuse(task, self.refused_at[task])
+                yield Violation("unexpected", task, "ran, and its submission was refused", forgotten)
         certain = [reset.began for reset in self.history.resets if reset.certain]
         last = max(certain, default=0.0)
         for task in sorted(self.history.final):
@@ -153,7 +182,8 @@ class _Case:
             before = shown.get(reading.task)
             if before is not None and _outcome(before) != _outcome(reading):
                 found = f"was {before.status} at {before.finished_at}, then {reading.status} at {reading.finished_at}"
-                yield Violation("double outcome", reading.task, found)
+                forgotten = self.forgetting.may_end(reading.task, before.attempt, before.at)
+                yield Violation("double outcome", reading.task, found, forgotten)
             if reading.status in FINAL:
                 shown[reading.task] = reading
         yield from (problem for problem in self.transitions_problems if problem.kind == "double outcome")
@@ -182,11 +212,16 @@ class _Case:
                 if restart is None:
                     text = f"attempt {first.attempt} in {first.worker}, then {second.attempt} in {second.worker}"
                     duplicates.append(Violation("duplicate start", task, f"{text} at {second.started:.2f}: no reason"))
-                else:
-                    found.append(restart)
+                    continue
+                found.append(restart)
+                if first.how == RETURNED and restart.forgets:
+                    text = f"attempt {first.attempt} returned in {first.worker}, and its outcome was lost"
+                    duplicates.append(Violation("duplicate start", task, text, forgotten=True))
         return found, duplicates
 
     def _explained(self, first: Run, second: Run, used: set[int]) -> Restart | None:
+        if first.attempt != second.attempt and self.forgetting.ended(first.task, first.attempt):
+            return None  # it had its outcome, whatever happened since
         if first.how in (RAISED, EXITED) and first.ended is not None:
             seconds = second.started - first.ended
             mends = "seen" if first.how == EXITED else "retry"
@@ -197,7 +232,8 @@ class _Case:
                 used.add(number)
                 since = fault.ended if fault.mends == "outage" else max(fault.began, first.started)
                 alone = self._quiet(since, second.started, fault)
-                return Restart(first.task, fault.kind, fault.mends, max(0.0, second.started - since), alone)
+                seconds = max(0.0, second.started - since)
+                return Restart(first.task, fault.kind, fault.mends, seconds, alone, fault.forgets_since is not None)
         return None
 
     def _quiet(self, begin: float, end: float, but: Fault | None = None) -> bool:
@@ -213,7 +249,8 @@ class _Case:
             for first, second in pairwise(runs):
                 if first.attempt == second.attempt:
                     text = f"attempt {first.attempt} was started in {first.worker} and again in {second.worker}"
-                    yield Violation("repeated attempt", task, text)
+                    alike = sum(run.attempt == first.attempt for run in runs)
+                    yield Violation("repeated attempt", task, text, self.forgetting.may_start(first, alike))
 
     # -- the event log
 
@@ -228,13 +265,17 @@ class _Case:
         for task, runs in sorted(self.runs.items()):
             for run in runs:
                 if (task, run.attempt) not in taken:
-                    yield Violation("audit gap", task, f"attempt {run.attempt} was started, and no event tells it")
+                    found = f"attempt {run.attempt} was started, and no event tells it"
+                    yield Violation("audit gap", task, found, self.forgetting.may_start(run))
 
     def _missing_events(self) -> Iterator[Violation]:
-        found: dict[int, set[int]] = defaultdict(set)
-        for event in self.history.events:
-            found[event["generation"]].add(event["seq"])
         generation, last = self.history.last_event
+        generations = self.history.log.generations
+        if generations and generations[-1] != generation:
+            yield Violation("audit gap", "", f"Redis is at {generation}, and the newest marker is {generations[-1]}")
+        found: dict[int, set[int]] = defaultdict(set)
+        for event in self.history.log.events:  # with markers, one series of numbers
+            found[generation if generations else event["generation"]].add(event["seq"])
         for each in {*found, generation}:
             end = last if each == generation else max(found[each])
             missing = sorted(set(range(1, end + 1)) - found[each])
@@ -242,7 +283,7 @@ class _Case:
                 yield Violation("audit gap", "", f"{len(missing)} events are missing, from {each}-{missing[0]} on")
 
     def _told(self) -> Iterator[Mapping[str, Any]]:
-        for event in self.history.events:
+        for event in self.history.log.events:
             yield from event.get("tasks", ())
 
     @cached_property
@@ -257,7 +298,7 @@ class _Case:
     def _replay(self) -> tuple[dict[str, tuple[str, int]], list[Violation]]:
         known: dict[str, tuple[str, int]] = {}
         problems = []
-        for event in self.history.events:
+        for event in self.history.log.events:
             if event.get("action") == "reset":
                 known = {}
             for told in event.get("tasks", ()):

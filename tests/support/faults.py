@@ -5,9 +5,11 @@ how many seconds it lasts (0: an instant). `#` begins a comment.
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+LOOK_SECONDS = 0.1  # between two looks of a story that waits for something
+DOWN_SECONDS = 1.0  # until what was killed is started again
 KAFKA, REDIS, WORKER, WORKERS, NOTHING = "kafka", "redis", "worker", "workers", ""
 
 
@@ -15,13 +17,14 @@ KAFKA, REDIS, WORKER, WORKERS, NOTHING = "kafka", "redis", "worker", "workers", 
 class Kind:
     """One kind of fault. on: what it needs for itself, so that two faults of one thing wait for each other.
 
-    shortest, longest: seconds that it lasts, before what it takes to mend it.
+    shortest, longest: seconds that it lasts, before what it takes to mend it. asked: it happens only when asked for.
     """
 
     about: str
     on: tuple[str, ...]
     shortest: float = 0.0
     longest: float = 0.0
+    asked: bool = False
 
 
 # The lease of the chaos tests' workers is 6 s: what lasts longer costs it.
@@ -50,11 +53,25 @@ KINDS = {
     "kafka-mute": Kind("the requests of every second worker to Kafka are never answered", (KAFKA,), 1, 8),
     "kafka-slow": Kind("the replies of Kafka to every second worker come 200 ms late", (KAFKA,), 4, 10),
     "redis-full": Kind("Redis has reached its maxmemory and refuses writes", (REDIS,), 1, 6),
+    "redis-disk-full": Kind("the disk under Redis is full, and it refuses writes", (REDIS,), 1, 6),
+    "redis-clock": Kind("the clock of Redis' machine is set a minute forward or back", (REDIS,), 1, 8),
+    "clock-jump": Kind("the clock of a worker's machine is set a minute forward or back", (WORKER,), 1, 8),
+    "redis-restore": Kind(
+        "Redis is killed and started from a copy of its files that is some seconds old", (REDIS,), 1, 6, asked=True
+    ),
+    "redis-replica": Kind(
+        "Redis is killed, and a replica that lags some seconds behind takes its place", (REDIS,), 1, 6, asked=True
+    ),
+    "redis-lost": Kind("Redis loses everything and is rebuilt", (REDIS,), 0, 4, asked=True),
+    "topic-recreated": Kind("the topic of the tasks is deleted and created again", (KAFKA,), 0, 3, asked=True),
+    "topic-truncated": Kind("all messages of the topic of the tasks are deleted", (KAFKA,), asked=True),
+    "topic-partitions": Kind("the topic of the tasks is given more partitions", (KAFKA,), asked=True),
     "scale": Kind("1 worker, then 6, 2, 6, and as many as before", (WORKERS,), 12, 20),
     "rolling": Kind("every worker is restarted by SIGTERM, one after the other", (WORKERS,)),
     "reset": Kind("Reset, under load", (NOTHING,)),
     "delete-leases": Kind("the keys of leases and heartbeats are deleted by hand", (WORKERS,)),
 }
+STANDARD = tuple(name for name, kind in KINDS.items() if not kind.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +96,26 @@ class Step:
         return frozenset(needed)
 
 
-def schedule(seed: int, seconds: float, workers: int, gap: float = 5.0) -> list[Step]:
+def schedule(seed: int, seconds: float, workers: int, gap: float = 5.0, kinds: Sequence[str] = STANDARD) -> list[Step]:
     """Faults at random, for so long; every kind comes before any comes again. gap: mean seconds between two."""
     chance = random.Random(seed)
     at = 0.0
     steps: list[Step] = []
-    kinds = _shuffled_for_ever(chance)
+    names = _shuffled_for_ever(chance, kinds)
     while True:
         at += chance.uniform(0.2, 1.8) * gap
         if at > seconds:
             return steps
-        name = next(kinds)
+        name = next(names)
         kind = KINDS[name]
         worker = chance.randint(1, workers) if WORKER in kind.on else 0
         lasts = round(chance.uniform(kind.shortest, kind.longest), 1)
         steps.append(Step(round(at, 1), name, worker, lasts))
 
 
-def _shuffled_for_ever(chance: random.Random) -> Iterator[str]:
+def _shuffled_for_ever(chance: random.Random, kinds: Sequence[str]) -> Iterator[str]:
     while True:
-        names = list(KINDS)
+        names = list(kinds)
         chance.shuffle(names)
         yield from names
 

@@ -1,7 +1,7 @@
 """What tests ask Kafka for directly, past YADTQ: foreign messages, the group's members, the event log."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,7 @@ def ends(broker: str, topic: str, partitions: int = 12) -> list[int]:
 def members(broker: str, group: str) -> dict[str, tuple[str, frozenset[int]]]:
     """The readers of a group: client id → (member id, its partitions). A member that joins anew has a new id."""
     try:
-        with _admin(broker) as admin:
+        with admin_of(broker) as admin:
             described = admin.describe_groups([group])[group]
     except kafka.errors.CoordinatorNotAvailableError:
         return {}  # a Kafka that had no group before
@@ -68,33 +68,42 @@ def wait_for_readers(broker: str, group: str, count: int, partitions: int = 12) 
     return found
 
 
+def partitions_of(broker: str, topic: str) -> int:
+    """How many partitions a topic has."""
+    with admin_of(broker) as admin:
+        (described,) = admin.describe_topics([topic])
+        return len(described["partitions"])
+
+
 def read_events(broker: str, topic: str) -> tuple[dict[str, dict[str, Any]], int]:
     """The event log from its start to its present end, freed of repeats: entry id → event; and how many repeats."""
-    rows = _whole_topic(broker, topic)
+    rows = whole_topic(broker, topic)
     events: dict[str, dict[str, Any]] = {}
     for key, value in rows:
         events.setdefault(key.decode(), json.loads(value))
     return events, len(rows) - len(events)
 
 
-def _whole_topic(broker: str, topic: str) -> Sequence[tuple[bytes, bytes]]:
+def whole_topic(broker: str, topic: str, partitions: int = 1) -> list[tuple[bytes, bytes]]:
+    """All messages (key, value) of a topic up to its present end, those of one partition in their order."""
     consumer = kafka.KafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False, group_id=None)
     try:
-        partition = kafka.TopicPartition(topic, 0)
-        consumer.assign([partition])
-        consumer.seek_to_beginning(partition)
-        end = consumer.end_offsets([partition])[partition]
+        wanted = [kafka.TopicPartition(topic, number) for number in range(partitions)]
+        consumer.assign(wanted)
+        consumer.seek_to_beginning(*wanted)
+        ends = consumer.end_offsets(wanted)
         rows: list[tuple[bytes, bytes]] = []
-        while (consumer.position(partition) or 0) < end:
-            for batch in consumer.poll(timeout_ms=500).values():
-                rows += [(row.key, row.value) for row in batch if row.offset < end]
+        while any((consumer.position(partition) or 0) < ends[partition] for partition in wanted):
+            for partition, batch in consumer.poll(timeout_ms=500).items():
+                rows += [(row.key, row.value) for row in batch if row.offset < ends[partition]]
         return rows
     finally:
         consumer.close(timeout_ms=2000)
 
 
 @contextmanager
-def _admin(broker: str) -> Iterator[Any]:
+def admin_of(broker: str) -> Iterator[Any]:
+    """What changes topics."""
     admin = kafka.KafkaAdminClient(bootstrap_servers=broker)
     try:
         yield admin

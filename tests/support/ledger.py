@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.event_log import EventLog
+
 ATTEMPTED, ACKNOWLEDGED, REFUSED, UNKNOWN = "attempted", "acknowledged", "refused", "unknown"
 RETURNED, RAISED, EXITED = "returned", "raised", "exited"  # how a run says that it ends
 
@@ -49,7 +51,8 @@ class Fault:
     """Something that was done to the system, from `began` to `ended`.
 
     workers, processes: whom it hit so hard that what ran there may start again. mends: how the system gets to know of
-    it: 'seen' at once, 'unseen' when a lease lapses, 'outage' when a server is back.
+    it: 'seen' at once, 'unseen' when a lease lapses, 'outage' when a server is back. forgets_since: Redis came back as
+    it was at that instant (0: empty); None: it came back with all that it had.
     """
 
     kind: str
@@ -58,6 +61,7 @@ class Fault:
     workers: frozenset[str] = frozenset()
     processes: frozenset[str] = frozenset()
     mends: str = "unseen"
+    forgets_since: float | None = None
 
     def hit(self, run: Run) -> bool:
         return run.worker in self.workers or run.process in self.processes
@@ -88,8 +92,8 @@ class History:
     """All that is known of a run. Nothing in it can be asked of the system again.
 
     deaths: process → when it was seen dead. readings: what the API showed while the system ran, and changed. final:
-    what it shows of every task in the end. events: the event log, freed of repeats, in order. last_event: the
-    (generation, seq) that Redis has counted up to.
+    what it shows of every task in the end. log: the event log. last_event: the (generation, seq) that Redis has counted
+    up to. messages: ids of the messages in `yadtq_tasks`; None: nobody has looked, what was acknowledged is there.
     """
 
     submissions: Sequence[Submission] = ()
@@ -99,8 +103,9 @@ class History:
     resets: Sequence[Reset] = ()
     readings: Sequence[Reading] = ()
     final: Mapping[str, Reading] = field(default_factory=dict)
-    events: Sequence[Mapping[str, Any]] = ()
+    log: EventLog = field(default_factory=EventLog)
     last_event: tuple[int, int] = (1, 0)
+    messages: frozenset[str] | None = None
 
     def save(self, path: Path) -> None:
         """Writes it as JSON, for a person who looks for a cause."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.checker import KINDS, WATCH_SECONDS, Verdict, check
+from tests.support.event_log import EventLog
 from tests.support.ledger import (
     ACKNOWLEDGED,
     ATTEMPTED,
@@ -84,7 +85,7 @@ SOUND = History(
         task: Reading(task, status, 100.0, attempt, 20.0)
         for task, status, attempt in (("a", "success", 1), ("c", "success", 2), ("d", "success", 1), ("e", "failed", 2))
     },
-    events=EVENTS,
+    log=EventLog(tuple(EVENTS)),
     last_event=(1, len(EVENTS)),
 )
 
@@ -107,6 +108,8 @@ def test_a_sound_history_has_no_violation() -> None:
         "started again": 2,
         "outcomes": 4,
         "events": 15,
+        "void events": 0,
+        "forgotten": 0,
         "resets": 0,
         "faults": 1,
     }
@@ -137,7 +140,7 @@ def test_an_acknowledged_task_that_never_ends_is_lost() -> None:
         SOUND,
         submissions=[*SOUND.submissions, *submitted("g", 7, ACKNOWLEDGED)],
         final={**SOUND.final, "g": waiting},
-        events=events,
+        log=EventLog(tuple(events)),
         last_event=(1, 16),
     )
     assert only(check(history), "lost", "g")
@@ -146,7 +149,7 @@ def test_an_acknowledged_task_that_never_ends_is_lost() -> None:
 def test_a_registered_task_of_a_dead_client_that_never_ends_is_lost() -> None:
     events = [*EVENTS, {"generation": 1, "seq": 16, "tasks": [told("register", "f")]}]
     final = {**SOUND.final, "f": Reading("f", "queued", None, 0, 20.0)}
-    assert only(check(replace(SOUND, events=events, last_event=(1, 16), final=final)), "lost", "f")
+    assert only(check(replace(SOUND, log=EventLog(tuple(events)), last_event=(1, 16), final=final)), "lost", "f")
 
 
 def test_a_reset_removes_what_was_submitted_before_it_and_nothing_else() -> None:
@@ -155,7 +158,7 @@ def test_a_reset_removes_what_was_submitted_before_it_and_nothing_else() -> None
         SOUND,
         submissions=[*SOUND.submissions, *removed],
         final={},
-        events=[*EVENTS, {"generation": 1, "seq": 16, "action": "reset"}],
+        log=EventLog((*EVENTS, {"generation": 1, "seq": 16, "action": "reset"})),
         last_event=(1, 16),
     )
     assert check(replace(history, resets=[Reset(10, 11, certain=True)])).violations == ()
@@ -212,7 +215,7 @@ def test_a_final_state_that_only_moves_in_time_is_a_double_outcome() -> None:
 
 def test_two_recorded_outcomes_are_a_double_outcome() -> None:
     events = [*EVENTS, {"generation": 1, "seq": 16, "tasks": [told("success", "a")]}]
-    assert only(check(replace(SOUND, events=events, last_event=(1, 16))), "double outcome", "a")
+    assert only(check(replace(SOUND, log=EventLog(tuple(events)), last_event=(1, 16))), "double outcome", "a")
 
 
 # -- overlap
@@ -221,9 +224,13 @@ def test_two_recorded_outcomes_are_a_double_outcome() -> None:
 def second_run_of_a(started: float, alone: bool) -> History:
     run = Run("a", 2, "w2", "p2", started, started + 1, RETURNED, alone=alone)
     events = [*EVENTS, {"generation": 1, "seq": 16, "tasks": []}]
-    events[2] = {"generation": 1, "seq": 3, "tasks": [told("reclaim", "a"), told("take", "a", 2), told("success", "a")]}
+    events[2] = {
+        "generation": 1,
+        "seq": 3,
+        "tasks": [told("reclaim", "a"), told("take", "a", 2), told("success", "a", 2)],
+    }
     faults = [*SOUND.faults, Fault("redis-cut", 1.5, 1.9, workers=W1)]
-    return replace(SOUND, runs=[*SOUND.runs, run], faults=faults, events=events, last_event=(1, 16))
+    return replace(SOUND, runs=[*SOUND.runs, run], faults=faults, log=EventLog(tuple(events)), last_event=(1, 16))
 
 
 def test_two_runs_at_the_same_instant_overlap() -> None:
@@ -289,11 +296,19 @@ def test_a_fault_explains_a_second_start_and_is_measured(fault: Fault, seconds: 
     assert [round(each.seconds, 3) for each in verdict.restarts if each.task == "c"] == [seconds]
 
 
+def test_no_fault_explains_a_start_after_a_recorded_outcome() -> None:
+    runs = [*SOUND.runs, Run("a", 2, "w2", "p2", 6.0, 6.1, RETURNED)]
+    everything = Fault("redis-kill", 1.0, 7.0, workers=W1 | W2, mends="outage")
+    verdict = check(replace(SOUND, runs=runs, faults=[everything]))
+    assert verdict.of("duplicate start") == ["a"]
+
+
 def third_run_of_c(faults: list[Fault]) -> History:
     runs = [*SOUND.runs, Run("c", 3, "w2", "p2", 9.5, 9.6, RETURNED)]
     events = [*EVENTS, {"generation": 1, "seq": 16, "tasks": []}]
     events[6] = {"generation": 1, "seq": 7, "tasks": [told("take", "c", 2), told("release", "c"), told("take", "c", 3)]}
-    return replace(SOUND, runs=runs, faults=faults, events=events, last_event=(1, 16))
+    events[8] = {"generation": 1, "seq": 9, "tasks": [told("success", "c", 3)]}
+    return replace(SOUND, runs=runs, faults=faults, log=EventLog(tuple(events)), last_event=(1, 16))
 
 
 def test_a_fault_explains_one_start_of_a_task() -> None:
@@ -326,8 +341,12 @@ def test_two_starts_under_one_attempt_are_a_violation() -> None:
 # -- audit gap
 
 
+def without_event(seq: int) -> History:
+    return replace(SOUND, log=EventLog(tuple(event for event in EVENTS if event["seq"] != seq)))
+
+
 def test_an_event_that_is_missing_is_an_audit_gap() -> None:
-    verdict = check(replace(SOUND, events=[event for event in EVENTS if event["seq"] != 8]))
+    verdict = check(without_event(8))
     assert only(verdict, "audit gap", "")
     assert "from 1-8 on" in verdict.violations[0].found
 
@@ -345,7 +364,7 @@ def without_action(action: str, task: str) -> History:
         {**event, "tasks": [told for told in event["tasks"] if (told["action"], told["id"]) != (action, task)]}
         for event in EVENTS
     ]
-    return replace(SOUND, events=events)
+    return replace(SOUND, log=EventLog(tuple(events)))
 
 
 @pytest.mark.parametrize(
@@ -374,7 +393,7 @@ def test_all_kinds_at_once_are_all_found() -> None:
             Run("a", 1, "w2", "p2", 1.55, 1.7, RETURNED, alone=False),
         ],
         readings=[Reading("d", "failed", 60.0, 1, 8.0)],
-        events=[event for event in EVENTS if event["seq"] != 8],
+        log=without_event(8).log,
     )
     verdict = check(history)
     assert {found.kind for found in verdict.violations} == set(KINDS)

@@ -7,19 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from _yadtq import context
 from tests.support import ledger
+from tests.support.chaos_recorder import LEDGER_VARIABLE, Recorder
 from tests.support.ledger import ACKNOWLEDGED, ATTEMPTED, RAISED, RETURNED, Lines, Submission
 from tests.support.servers import ROOT
-from tests.support.task_modules.chaos import LEDGER_VARIABLE, Recorder
 
 OTHER = """
 import os, sys
 from pathlib import Path
-from _yadtq import context
-from tests.support.task_modules.chaos import Recorder
-context.begin_task("t", 1)
-Recorder(Path(os.environ["CHAOS_LEDGER"])).start()
+from tests.support.chaos_recorder import Recorder
+Recorder(Path(os.environ["CHAOS_LEDGER"])).start("t", 1)
 print("started", flush=True)
 sys.stdin.read()
 """
@@ -29,11 +26,9 @@ sys.stdin.read()
 def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     """This process as a worker's child that runs attempt 2 of task t."""
     monkeypatch.setenv("WORKER_ID", "w1")
-    context.begin_task("t", 2)
     opened = Recorder(tmp_path)
     yield opened
     opened.close()
-    context.end_task()
 
 
 @pytest.fixture
@@ -52,7 +47,7 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_run_beside_another_one_is_not_alone(
     recorder: Recorder, other: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    recorder.start()
+    recorder.start("t", 2)
     first, second = ledger.runs(tmp_path)
     assert (first.worker, first.attempt, first.alone, first.ended) == ("w2", 1, True, None)
     assert (second.worker, second.attempt, second.alone) == ("w1", 2, False)
@@ -63,8 +58,8 @@ def test_a_run_after_the_death_of_another_one_is_alone(
 ) -> None:
     other.kill()
     other.wait()
-    recorder.start()
-    recorder.end(RETURNED)
+    recorder.start("t", 2)
+    recorder.end("t", RETURNED)
     first, second = ledger.runs(tmp_path)
     assert (first.how, second.how, second.alone) == ("", RETURNED, True)
     assert second.ended is not None
@@ -74,8 +69,8 @@ def test_a_run_after_the_death_of_another_one_is_alone(
 @pytest.mark.parametrize("how", [RETURNED, RAISED])
 def test_a_run_that_has_ended_is_out_of_the_way(recorder: Recorder, how: str, tmp_path: Path) -> None:
     for _ in range(2):
-        recorder.start()
-        recorder.end(how)
+        recorder.start("t", 2)
+        recorder.end("t", how)
     assert [(run.how, run.alone) for run in ledger.runs(tmp_path)] == [(how, True)] * 2
 
 

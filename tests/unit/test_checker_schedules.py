@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.faults import KINDS, Step, read, schedule, written
+from tests.support.chaos_injector import STORIES
+from tests.support.faults import KINDS, STANDARD, Step, read, schedule, written
 from tests.support.pages import code_words
 
 SECONDS = 600.0
@@ -22,12 +23,21 @@ def test_what_is_printed_can_be_read_again(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_schedule_holds_every_kind_within_its_bounds(seed: int) -> None:
     steps = schedule(seed, SECONDS, 4)
-    assert {step.kind for step in steps} == set(KINDS)
+    assert {step.kind for step in steps} == set(STANDARD)
     assert all(0 < step.at <= SECONDS for step in steps)
     for step in steps:
         kind = KINDS[step.kind]
         assert kind.shortest <= step.seconds <= kind.longest
         assert step.worker in (range(1, 5) if "worker" in kind.on else (0,))
+
+
+def test_a_fault_that_must_be_asked_for_comes_when_it_is() -> None:
+    assert "redis-lost" not in STANDARD
+    assert {step.kind for step in schedule(1, SECONDS, 4, kinds=["redis-lost", "reset"])} == {"redis-lost", "reset"}
+
+
+def test_every_fault_can_be_played() -> None:
+    assert STORIES.keys() == KINDS.keys()
 
 
 def test_a_fault_has_for_itself_what_it_needs() -> None:
