@@ -34,15 +34,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 from _yadtq.appetite import Appetite
 from _yadtq.claims import Assigned, Connection, OutOfRange, Read
 from _yadtq.clock import SystemClock
-from _yadtq.connections import consumer, servers
+from _yadtq.connections import consumer, outbox, recovery, relay, servers
 from _yadtq.context import TaskContext, current_task, refuse_while_importing
 from _yadtq.errors import (
     AmbiguousId, BadArguments, BadHandler, LeaseLapsed, NotInMain, NotRetryable, ProtocolTooNew, QueueFull,
-    QueueMissing, ServerUnreachable, SettingError, SubmissionRefused, SubmissionUnknown, TaskIdConflict, TaskNotFound,
-    UsageError, WaitTimeout, YadtqError,
+    QueueMissing, RedisRestarted, ServerUnreachable, SettingError, SubmissionRefused, SubmissionUnknown, TaskIdConflict,
+    TaskNotFound, UsageError, WaitTimeout, YadtqError,
 )
 from _yadtq.failure import Failure
-from _yadtq.founding import founded
 from _yadtq.handlers import handler_of, import_modules
 from _yadtq.inbox import Inbox, Stop
 from _yadtq.incarnation import Incarnation, Listener, Woken
@@ -55,7 +54,6 @@ from _yadtq.records import (
     Attempt, Health, Parameter, Signature, Stats, Task, Worker, about_worker, stats_of, task_of,
     worker_of,
 )
-from _yadtq.relay import Relay
 from _yadtq.settings import SETTINGS, Settings, add_flags, given_flags
 from _yadtq.signals import stopped_by_signals
 from _yadtq.signatures import signature_of
@@ -156,6 +154,7 @@ class TaskClient:
         self._name = f"{socket.gethostname()}-{os.getpid()}~{secrets.token_hex(3)}"
         self._numbers = itertools.count(1)  # of its submissions
         self._ready = False  # the topics and the queue exist, as far as this client knows
+        self._recovery = recovery(result_store, broker)
         self._waiting = Waiting(result_store)
 
     def __enter__(self) -> "TaskClient":
@@ -215,14 +214,7 @@ class TaskClient:
 
     def find(self, prefix: str) -> str:
         """The one id that is `prefix` or begins with it. Raises TaskNotFound or AmbiguousId."""
-        if self._read(lambda: self._store.records([prefix]))[0]:
-            return prefix
-        matches = self._store.matching(prefix, 11)
-        if not matches:
-            raise TaskNotFound(f"no task has an id that begins with {prefix}")
-        if len(matches) > 1:
-            raise AmbiguousId(prefix, matches[:10])
-        return matches[0]
+        return str(self._read(lambda: self._store.find(prefix)))
 
     def wait_for_result(self, task_id: str, timeout: float | None = None) -> Task:
         """The task, when it has ended. timeout: seconds; None: for ever.
@@ -280,9 +272,12 @@ class TaskClient:
     def reset(self) -> int:
         """Removes every task that was submitted before, and returns how many. What comes after is kept."""
         self._prepare()
-        request = secrets.token_hex(8)
-        ends = self._broker.ends()
-        return int(self._read(lambda: self._store.reset(request, ends)))
+        request, ends, sender = secrets.token_hex(8), self._broker.ends(), outbox(self._store, self._broker)
+        return int(sender.recorded(lambda: self._read(lambda: self._store.reset(request, ends))))
+
+    def rebuild(self, tell: Callable[[str], None]) -> bool:
+        """Restores a queue that an empty Redis has lost from Kafka; tells how it goes. Returns False for any other."""
+        return recovery(self._store, self._broker, tell).rebuild()
 
     # -- within
 
@@ -290,28 +285,28 @@ class TaskClient:
         """Registers, publishes, and takes back what Kafka has not acknowledged. Returns what was not accepted."""
         tasks = [each for each, _ in part]
         try:
-            generation, epoch, seq, words = self._read(lambda: self._store.register(tasks))
+            answers = self._read(lambda: self._store.register(tasks))
         except ServerUnreachable as error:  # the script may have run, and only the reply was lost
-            return self._withdraw(tasks, "", "", error)
-        pairs = list(zip(part, words, strict=True))
-        refused: Problems = {each.id: REFUSALS[word].about(each.id) for (each, _), word in pairs if word in REFUSALS}
-        header = Header(epoch, generation, seq).pairs()
-        unsent = [pair for pair, word in pairs if word == "publish"]
+            return self._withdraw(tasks, None, error)
+        pairs = list(zip(part, answers, strict=True))
+        refused: Problems = {each.id: REFUSALS[a.word].about(each.id) for (each, _), a in pairs if a.word in REFUSALS}
+        unsent = [(each, value, a.header.pairs()) for (each, value), a in pairs if a.word == "publish"]
         try:
-            sent = self._broker.publish_tasks([(each.id, value, header) for each, value in unsent])
+            sent = self._broker.publish_tasks([(each.id, value, header) for each, value, header in unsent])
         except ServerUnreachable as error:
             sent = [error] * len(unsent)
-        doubtful = [each for (each, _), error in zip(unsent, sent, strict=True) if error is not None]
+        doubtful = [each for (each, _), answer in pairs if answer.word == "doubtful"]
+        doubtful += [each for (each, _, _), error in zip(unsent, sent, strict=True) if error is not None]
         reason = next((error for error in sent if error is not None), None)
-        return {**refused, **self._withdraw(doubtful, epoch, generation, reason)}
+        return {**refused, **self._withdraw(doubtful, answers[0].header, reason)}
 
-    def _withdraw(self, tasks: Iterable[Submission], epoch: str, generation: str, reason: Exception | None) -> Problems:
+    def _withdraw(self, tasks: Iterable[Submission], header: Header | None, reason: Exception | None) -> Problems:
         """Takes submissions back. What a worker has already taken is accepted after all, and is not returned."""
         problems: Problems = {}
         answers = True
         for each in tasks:
             try:
-                word = self._store.withdraw(each, epoch, generation) if answers else "unknown"
+                word = self._store.withdraw(each, header) if answers else "unknown"
             except (ServerUnreachable, QueueMissing):
                 word, answers = "unknown", False  # nor can the others be taken back
             if word != "acknowledged":
@@ -328,7 +323,7 @@ class TaskClient:
             self._ready = True
 
     def _read(self, call: Callable[[], Any]) -> Any:
-        return founded(call, self._broker, self._store)
+        return self._recovery.opened(call)
 
 
 # -- the worker --------------------------------------------------------------------------------------------------------
@@ -382,7 +377,7 @@ class TaskWorker:
         refuse_while_importing()
         self.settings.hand_down()
         self._consumer = consumer(self.settings, self._broker, self._inbox.put)
-        self._relay = Relay(self._store, self._broker, self.log, self._clock)
+        self._relay = relay(self._store, self._broker, self.log)
         try:
             with stopped_by_signals(self.stop):
                 while not self._left:
@@ -431,7 +426,7 @@ class TaskWorker:
         while not self._stopping_since:
             try:
                 self._store.check()
-                founded(lambda: me.join(about), self._broker, self._store)
+                self._relay.hold(self._relay.opened(lambda: me.join(about, self._relay.is_fit())))
             except YadtqError as error:
                 self._unreached(error)
                 self._note(me, RETRY_SECONDS)
@@ -451,9 +446,9 @@ class TaskWorker:
         if self._clock.monotonic() < self._rest_until:
             return
         try:
-            self._appetite.expect(me.settle(), self._clock.monotonic())
-            if me.beat_due_in() <= 0:
+            if me.beat_due_in() <= 0:  # first: after a restart of Redis, nothing else goes on before it
                 self._relay.hold(me.beat("draining" if self._stopping_since else "online", self._relay.is_fit()))
+            self._appetite.expect(me.settle(), self._clock.monotonic())
             self._place()
             self._take(me)
             self._trouble.over()
@@ -532,6 +527,8 @@ class TaskWorker:
 
     def _unreached(self, error: YadtqError) -> None:
         """A server does not answer, or takes nothing: tried again and again."""
+        if isinstance(error, RedisRestarted):
+            self._relay.lead()
         self._rest_until = self._clock.monotonic() + RETRY_SECONDS
         self._trouble.say(str(error))
 
@@ -564,6 +561,8 @@ class TaskWorker:
             done = me.pool.held() == 0  # then all that it has to say is in the inbox
             self._note(me, 0 if done else min(0.2, me.pool.tick()))
             try:
+                if done:
+                    me.confirm()
                 me.settle()
                 if done and not me.outcomes:
                     self._store.leave(me.name)

@@ -1,5 +1,6 @@
 """Kafka: topics, publishing, offsets. Only this file and consumer.py import the kafka package."""
 
+import gc
 import logging
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,22 @@ from kafka.admin import NewTopic, OffsetSpec
 from _yadtq.claims import Outgoing
 from _yadtq.errors import ServerUnreachable
 from _yadtq.keys import Keys
+from _yadtq.log import visible
 from _yadtq.settings import Settings
+from _yadtq.tls import answers_plainly, certificate_problem, speaks_tls
 
 DELIVERY_SECONDS = 8.0  # after so long a message that Kafka has not acknowledged counts as not delivered
 CONNECT_SECONDS = 4.0
 EVENT_BYTES = 8 << 20  # most of one event: a batch of outcomes with results
 EVENT_DAYS = 30
+API_VERSIONS = b"\0\0\0\x0a\0\x12\0\0\0\0\0\x01\xff\xff"  # a request that every broker answers
+HUNG_UP = "socket disconnected"  # the broker has closed a connection, in kafka-python's words
+REFUSED = "refuses this login: set KAFKA_USERNAME and KAFKA_PASSWORD, or another KAFKA_SASL_MECHANISM"
+REFUSED_LOGIN = (
+    kafka_errors.SaslAuthenticationFailedError,
+    kafka_errors.UnsupportedSaslMechanismError,
+    kafka_errors.IllegalSaslStateError,
+)
 
 logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its states are told in our own words, one line a change
 
@@ -44,21 +55,47 @@ def connected(kind: Any, settings: Settings, **options: Any) -> Any:
     """A client of Kafka, of one of kafka-python's kinds, that has reached a broker.
 
     When a constructor of theirs fails, it leaves a thread that goes on trying, and descriptors: they are ended here.
+    It also keeps to itself why, but for its log: what its connections failed of is raised instead.
     """
     made: list[Any] = []
+    reasons: list[Exception] = []
 
     def network(**given: Any) -> Any:
         client = kind.DEFAULT_CONFIG["kafka_client"](**given)
         client.cluster.config["allow_auto_create_topics"] = False  # kafka-python does not hand its own option down
         made.append(client)
+        _note_failures(client, reasons)
         return client
 
     try:
         return kind(**connection(settings), kafka_client=network, **options)
-    except BaseException:
+    except BaseException as error:
         for each in made:
             each.close()
+        problem = misconfiguration(settings, reasons) if isinstance(error, kafka_errors.KafkaError) else ""
+        made.clear()
+        reasons.clear()
+        gc.collect()  # kafka-python leaves the sockets of failed connections to the collector, which may come late
+        if problem:
+            raise ServerUnreachable("kafka", f"Kafka at {settings.kafka_broker} {problem}") from error
         raise
+
+
+def _note_failures(client: Any, reasons: list[Exception]) -> None:
+    """Notes why connections of a client fail until it has reached a broker; a refused login is not tried again."""
+    manager = client._manager
+    connect = manager.get_connection
+
+    def noted(*given: Any, **options: Any) -> Any:
+        if reasons and not manager.bootstrapped and isinstance(reasons[-1], REFUSED_LOGIN):
+            raise reasons[-1]
+        made = connect(*given, **options)
+        if not manager.bootstrapped:
+            made.init_future.add_errback(reasons.append)
+            made.close_future.add_errback(reasons.append)
+        return made
+
+    manager.get_connection = noted
 
 
 class Broker:
@@ -80,17 +117,17 @@ class Broker:
             self._producer = self._admin = None
 
     def publish_tasks(self, tasks: Sequence[tuple[str, bytes, Sequence[tuple[str, bytes]]]]) -> list[Exception | None]:
-        """Publishes tasks: id, message and header of each. Returns and raises as `publish` does."""
-        return self.publish(self.keys.tasks_topic, [Outgoing(i.encode(), value, header) for i, value, header in tasks])
+        """Publishes tasks: id, message and header of each. Returns, for each, None or why it is not sure."""
+        outgoing = [Outgoing(task_id.encode(), value, header) for task_id, value, header in tasks]
+        outcomes = self.publish(self.keys.tasks_topic, outgoing)
+        return [outcome if isinstance(outcome, Exception) else None for outcome in outcomes]
 
-    def publish_events(self, events: Sequence[tuple[str, str]]) -> list[Exception | None]:
-        """Publishes entries of the outbox: id and JSON of each. Returns and raises as `publish` does."""
-        return self.publish(
-            self.keys.events_topic, [Outgoing(entry.encode(), event.encode()) for entry, event in events]
-        )
+    def publish_events(self, events: Sequence[tuple[str, str]]) -> list[int | Exception]:
+        """Publishes entries of the event log: key and JSON of each. Returns and raises as `publish` does."""
+        return self.publish(self.keys.events_topic, [Outgoing(key.encode(), event.encode()) for key, event in events])
 
-    def publish(self, topic: str, messages: Sequence[Outgoing]) -> list[Exception | None]:
-        """Sends messages and waits for Kafka's acknowledgement of each. Returns, for each, None or why it is not sure.
+    def publish(self, topic: str, messages: Sequence[Outgoing]) -> list[int | Exception]:
+        """Sends messages and waits for Kafka's acknowledgement of each. Returns, for each, its offset or why not.
 
         An error means that the message may be there or not. Raises ServerUnreachable when none was sent at all.
         """
@@ -176,6 +213,9 @@ class Broker:
         with self._lock, self._guarded():
             admin = self._connected_admin()
             described = admin.describe_topics([topic])[0]
+            if described["error_code"] not in (0, kafka_errors.UnknownTopicOrPartitionError.errno):
+                kind: Any = kafka_errors.for_code(described["error_code"])  # type: ignore[no-untyped-call]  # not typed
+                raise kind(topic)  # without it the topic would seem to be empty
             partitions = [kafka.TopicPartition(topic, p["partition_index"]) for p in described["partitions"]]
             if not partitions:
                 return {}
@@ -227,21 +267,49 @@ class Broker:
             raise unreachable(self._settings, error) from error
 
 
+def misconfiguration(settings: Settings, reasons: Sequence[Exception]) -> str:
+    """What no waiting mends, and what to set: from that which connections failed of. '' when Kafka seems to be away."""
+    for reason in reversed(reasons):
+        if isinstance(reason, kafka_errors.IllegalSaslStateError):
+            return "has no login on this port: set KAFKA_SECURITY_PROTOCOL to PLAINTEXT or SSL, or KAFKA_BROKER"
+        if isinstance(reason, REFUSED_LOGIN):
+            return REFUSED
+        problem = certificate_problem(reason, "KAFKA_BROKER", "KAFKA_CA_FILE")
+        if problem:
+            return problem
+    host, _, port = settings.kafka_broker.split(",")[0].strip().rpartition(":")
+    tls = settings.kafka_security_protocol.endswith("SSL")
+    if not tls and speaks_tls(host.strip("[]"), int(port)):
+        return "speaks TLS: set KAFKA_SECURITY_PROTOCOL to SSL, or to SASL_SSL where it wants a user"
+    if tls and answers_plainly(host.strip("[]"), int(port), API_VERSIONS):
+        return "does not speak TLS: set KAFKA_SECURITY_PROTOCOL to PLAINTEXT or SASL_PLAINTEXT, or KAFKA_BROKER"
+    if not any(HUNG_UP in str(reason) for reason in reasons):
+        return ""
+    if "SASL" in settings.kafka_security_protocol:  # kafka-python loses an answer that comes together with the end
+        return REFUSED
+    return "hangs up on who has not logged in: set KAFKA_SECURITY_PROTOCOL to SASL_SSL or SASL_PLAINTEXT, and a user"
+
+
 def unreachable(settings: Settings, error: Exception) -> ServerUnreachable:
     """One line: what happened, to what, what to do."""
     if isinstance(error, ServerUnreachable):
         return error
     where = f"Kafka at {settings.kafka_broker}"
     name = type(error).__name__
-    if "Authentication" in name:
-        return ServerUnreachable("kafka", f"{where} refuses this user or password: set KAFKA_USERNAME, KAFKA_PASSWORD")
-    if "Authorization" in name:
-        return ServerUnreachable("kafka", f"{where} does not allow this user to do that ({name}): see docs/security.md")
+    if isinstance(error, kafka_errors.AuthorizationError):
+        keys = Keys(settings.namespace)
+        group = isinstance(error, kafka_errors.GroupAuthorizationFailedError)
+        what = f"the group {keys.group}" if group else f"the topics {keys.tasks_topic} and {keys.events_topic}"
+        return ServerUnreachable(
+            "kafka",
+            f"{where} lacks rights for the user {settings.kafka_username!r} on {what}: give it those of "
+            "docs/security.md, or set KAFKA_USERNAME and KAFKA_PASSWORD",
+        )
     if isinstance(error, (kafka_errors.KafkaTimeoutError, kafka_errors.KafkaConnectionError, OSError)):
         return ServerUnreachable(
             "kafka", f"Kafka does not answer at {settings.kafka_broker}: start it or set KAFKA_BROKER"
         )
-    return ServerUnreachable("kafka", f"{where}: {name}: {str(error)[:200]}")
+    return ServerUnreachable("kafka", f"{where}: {name}: {visible(str(error)[:200])}")
 
 
 def _end(producer: Any, seconds: float) -> None:
@@ -252,11 +320,10 @@ def _end(producer: Any, seconds: float) -> None:
         producer._sender.force_close()
 
 
-def _outcome(future: Any) -> Exception | None:
+def _outcome(future: Any) -> int | Exception:
     if isinstance(future, Exception):
         return future
     try:
-        future.get(timeout=DELIVERY_SECONDS + 1)
+        return int(future.get(timeout=DELIVERY_SECONDS + 1).offset)
     except (kafka_errors.KafkaError, OSError) as error:
         return error
-    return None

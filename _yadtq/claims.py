@@ -39,6 +39,7 @@ class Read:
     """What one poll has brought of one partition. first: `began` is where the partition's log begins.
 
     placement: number of the placing that the reader was following. Without messages it asks whether the place is right.
+    whole: the contents of our own messages are wanted too.
     """
 
     partition: int
@@ -47,17 +48,18 @@ class Read:
     placement: int
     messages: tuple[Message, ...] = ()
     first: bool = False
+    whole: bool = False
 
     @property
     def weight(self) -> int:
         """Bytes that it costs a take, and, a little more, the take's event."""
-        return sum(message.weight for message in self.messages)
+        return sum(message.weight + self.whole * message.size for message in self.messages)
 
     def arguments(self) -> list[str | int]:
         began = f"first:{self.began}" if self.first else self.began
         flat: list[str | int] = [self.partition, began, self.next, len(self.messages)]
         for message in self.messages:
-            flat.extend(message.arguments())
+            flat.extend(message.arguments(self.whole))
         return flat
 
 
@@ -100,7 +102,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What take says of a read. word: admitted · seek (continue at `expected`; None: at the beginning) · full."""
+    """What take says of a read. word: admitted · full · whole · seek (go on at `expected`; None: at the beginning)."""
 
     partition: int
     word: str

@@ -3,7 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from _yadtq.log import Log
+from _yadtq.outbox import Outbox
+from _yadtq.recovery import Recovery
+from _yadtq.relay import Relay
 from _yadtq.settings import Settings
+from _yadtq.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from _yadtq.broker import Broker
@@ -17,6 +22,26 @@ def servers(settings: Settings) -> "tuple[Broker, Store]":
     from _yadtq.store import Store
 
     return Broker(settings), Store(settings)
+
+
+def recovery(store: "Store", broker: "Broker", tell: Callable[[str], None] = lambda _: None) -> Recovery:
+    """What founds the queue, and leads it back after a restart of Redis. tell: what is said of it."""
+    from _yadtq.event_log import EventLog
+
+    return Recovery(store, broker, EventLog(store.settings, broker), tell)
+
+
+def outbox(store: "Store", broker: "Broker") -> Outbox:
+    """What sends events from Redis to Kafka."""
+    from _yadtq.event_log import EventLog
+
+    return Outbox(store, EventLog(store.settings, broker))
+
+
+def relay(store: "Store", broker: "Broker", log: Log) -> Relay:
+    """The thread, not started, that sends events and keeps house."""
+    told = recovery(store, broker, lambda line: log.warning("recover", text=line))
+    return Relay(outbox(store, broker), Sweeper(store, broker, log), told, store, log)
 
 
 def consumer(settings: Settings, broker: "Broker", post: Callable[[object], None]) -> "Consumer":

@@ -17,7 +17,8 @@ YadtqError
 ├── WaitTimeout                the task had not ended in time; it goes on
 ├── ProtocolTooNew             a newer YADTQ wrote this queue
 ├── QueueMissing               Redis has no queue, but Kafka remembers one
-└── LeaseLapsed, OutboxFull, StaleTake     between the worker and the queue; a program never sees them
+├── RedisRestarted             Redis was restarted, and its queue is being compared with the event log
+└── InQuarantine, LeaseLapsed, OutboxFull, Outdated, StaleTake     between our programs and the queue
 """
 
 
@@ -138,3 +139,15 @@ class OutboxFull(YadtqError):
 
 class StaleTake(YadtqError):
     """A later take of the same worker has run already."""
+
+
+class RedisRestarted(YadtqError):
+    """Redis was restarted, or another server took its place: nothing is read or written until it has been led back."""
+
+
+class InQuarantine(YadtqError):
+    """Redis was led back; nothing is handed out or settled until every worker has said what it holds."""
+
+
+class Outdated(YadtqError):
+    """Another process leads Redis back, or did so since this one last asked."""

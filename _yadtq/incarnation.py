@@ -53,28 +53,42 @@ class Incarnation:
         self._settings, self._store, self._log, self._clock = settings, store, log, clock
         self._policy = Policy(settings.task_max_retries, settings.retry_delay, random.random)
         self._claims: dict[str, Claim] = {}
+        self._forgotten: set[str] = set()  # names of claims that Redis came back without
         self._executed = 0
         self._about = ""
         self._beat_at = 0.0
 
     # -- the lease
 
-    def join(self, about: str) -> None:
-        """The first heartbeat. From here on the pool may start tasks."""
+    def join(self, about: str, fit: bool) -> bool:
+        """The first heartbeat: the pool may start tasks. fit: for being the relay. Returns whether it is."""
         sent_at = self._clock.boottime()
-        self._store.join(self.name, about, self._settings.concurrency)
+        is_relay = self._store.join(self.name, about, self._settings.concurrency, str(RELAY_LEASE_MS) if fit else "")
         self._renewed(sent_at)
         self._about = about
+        return is_relay
 
     def beat(self, state: str, fit: bool) -> bool:
         """A heartbeat. fit: for being the relay. Returns whether it is. Raises LeaseLapsed, ServerUnreachable."""
         sent_at = self._clock.boottime()
         relay = str(RELAY_LEASE_MS) if state == "online" and fit else ""
-        is_relay, about_wanted = self._store.beat(self.name, state, self._executed, self.running(), "", relay)
+        is_relay, about_wanted, unconfirmed = self._store.beat(
+            self.name, state, self._executed, self.running(), "", relay
+        )
         if about_wanted:
             self._store.beat(self.name, state, self._executed, self.running(), self._about, relay)
         self._renewed(sent_at)
+        if unconfirmed:
+            self.confirm()
         return is_relay
+
+    def confirm(self) -> None:
+        """After a restart of Redis: tells what it holds. What Redis has forgotten must die, and all with it."""
+        held = [*self._claims.values(), *(outcome.claim for outcome in self.outcomes)]
+        forgotten = self._store.confirm(self.name, self.number, [c for c in held if c.name not in self._forgotten])
+        self._forgotten |= {claim.name for claim in forgotten}
+        if forgotten:
+            self.lost = self.lost or f"Redis came back without {len(forgotten)} of its claims"
 
     def beat_due_in(self) -> float:
         """Seconds until the next heartbeat is due."""

@@ -5,7 +5,7 @@ anew; what it had read from the old place still arrives, and is known by the num
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from _yadtq.claims import Answer, Read
 
@@ -83,24 +83,24 @@ class Intake:
     def answer(self, asked: list[Read], answers: tuple[Answer, ...]) -> list[Order]:
         """What take has said of the reads that it was asked about, in the same order."""
         orders: list[Order] = []
-        kept: set[int] = set()
+        kept: dict[int, Read] = {}
         for read, answer in zip(asked, answers, strict=True):
-            if answer.word == "full":
-                kept.add(id(read))
+            if answer.word in ("full", "whole"):
+                kept[id(read)] = replace(read, whole=read.whole or answer.word == "whole")
             elif answer.word == "admitted" or answer.expected == read.next:  # the latter: a repeated call
                 orders.append(Done(len(read.messages), read.partition, read.next))
             else:
                 orders.append(Done(len(read.messages), read.partition, None))
                 if read.placement == self._placements.get(read.partition):
                     orders.append(self._place(read.partition, answer.expected))
-        answered = {id(read) for read in asked} - kept
-        self._full = bool(kept)
+        answered = {id(read) for read in asked} - kept.keys()
+        self._full = any(answer.word == "full" for answer in answers)
         waiting, self._pending = self._pending, []
         for read in waiting:
             if id(read) in answered:
                 continue
             if read.placement == self._placements.get(read.partition):
-                self._pending.append(read)
+                self._pending.append(kept.get(id(read), read))
             else:
                 orders.append(Done(len(read.messages), read.partition, None))
         return orders

@@ -15,11 +15,13 @@ EPOCH_KEYS = (
     "failed",
     "rejected",
     "load",
+    "forgotten",
     "task:<id>",
 )
 # Everything of one queue: '{namespace}:' + name.
 QUEUE_KEYS = (
-    "meta", "events", "positions", "floors", "leases", "workers", "worker:<incarnation>", "idle", "old",
+    "meta", "events", "positions", "floors", "leases", "workers", "worker:<incarnation>", "idle", "old", "joining", "unconfirmed",
+    "generations",
 )  # fmt: skip
 
 

@@ -67,6 +67,12 @@ class Header:
     generation: str
     seq: str
 
+    @classmethod
+    def of(cls, epoch: str, mark: str) -> "Header":
+        """mark: <generation>-<seq>."""
+        generation, _, seq = mark.partition("-")
+        return cls(epoch, generation, seq)
+
     def pairs(self) -> list[tuple[str, bytes]]:
         return [(name, getattr(self, name).encode()) for name in ("epoch", "generation", "seq")]
 
@@ -167,15 +173,24 @@ class Ours:
     size: int
     id: str
     header: Header
+    value: bytes = b""
 
     @property
     def weight(self) -> int:
         """Bytes that it costs a take."""
         return len(self.id) + OVERHEAD_BYTES
 
-    def arguments(self) -> tuple[str | int, ...]:
+    def arguments(self, whole: bool = False) -> tuple[str | int, ...]:
+        """For a take. whole: with its contents, because Redis has forgotten the record of its task."""
         header = self.header
-        return (self.offset, "ours", self.size, self.id, header.epoch, header.generation, header.seq)
+        mark = (self.id, header.epoch, header.generation, header.seq)
+        if not whole:
+            return (self.offset, "ours", self.size, *mark)
+        try:
+            task = _task(self.value)
+        except ValueError as error:
+            return Rejected(self.offset, self.size, self.value, str(error)[:500]).arguments()
+        return (self.offset, "whole", self.size, *mark, *Foreign(self.offset, self.size, task).arguments()[4:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +206,7 @@ class Foreign:
         """Bytes that it costs a take."""
         return len(self.submission.args) + len(self.submission.kwargs) + OVERHEAD_BYTES
 
-    def arguments(self) -> tuple[str | int, ...]:
+    def arguments(self, whole: bool = False) -> tuple[str | int, ...]:
         s = self.submission
         return (self.offset, "task", self.size, s.id, s.task, s.args, s.kwargs, s.max_retries, s.time_limit)
 
@@ -210,7 +225,7 @@ class Rejected:
         """Bytes that it costs a take."""
         return min(len(self.value), KEPT_BYTES) * 4 // 3 + OVERHEAD_BYTES
 
-    def arguments(self) -> tuple[str | int, ...]:
+    def arguments(self, whole: bool = False) -> tuple[str | int, ...]:
         return (self.offset, "bad", self.size, base64.b64encode(self.value[:KEPT_BYTES]).decode(), self.reason)
 
 
@@ -225,12 +240,12 @@ def read_message(offset: int, key: bytes | None, value: bytes | None, headers: l
         if header is not None and key:
             task_id = key.decode()
             if valid_id(task_id):
-                return Ours(offset, len(value), task_id, header)
+                return Ours(offset, len(value), task_id, header, value)
         task = _task(value)
     except ValueError as error:
         return Rejected(offset, len(value), value, str(error)[:500])
     if header is not None:
-        return Ours(offset, len(value), task.id, header)
+        return Ours(offset, len(value), task.id, header, value)
     return Foreign(offset, len(value), task)
 
 

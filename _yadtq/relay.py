@@ -1,55 +1,65 @@
 """The relay: sends the outbox of events from Redis to Kafka, and keeps house: old results, unpublished tasks.
 
 One worker at a time is it, by a lease that its heartbeat holds. Two at once would do no harm: readers of the event log
-drop repeats by the entry's id, and an entry is trimmed only after Kafka has acknowledged it.
+drop repeats, and an entry is trimmed only after Kafka has acknowledged it. The same thread leads Redis back after a
+restart, in whichever worker notices.
 """
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from _yadtq.clock import Clock
-from _yadtq.errors import ServerUnreachable, YadtqError
+from _yadtq.clock import SystemClock
+from _yadtq.errors import RedisRestarted, YadtqError
 from _yadtq.log import Log, Trouble
+from _yadtq.outbox import Outbox
+from _yadtq.recovery import Recovery
 from _yadtq.sweeper import Sweeper
 
-if TYPE_CHECKING:  # they bring redis and kafka with them
-    from _yadtq.broker import Broker
+if TYPE_CHECKING:  # it brings redis with it
     from _yadtq.store import Store
 
-BATCH = 64  # entries sent together
 WAIT_SECONDS = 1.0  # for its turn, and after a failure
+LEAD_SECONDS = 0.2  # between two looks at a Redis that another program leads back
 ENTRY_SECONDS = 0.2  # waited for the next entry at a time: a worker that stops waits for the end of this
-UNFIT_AFTER_SECONDS, UNFIT_SECONDS = 10.0, 30.0  # in vain for so long, then not tried for so long
+UNFIT_AFTER_SECONDS, UNFIT_SECONDS = 10.0, 5.0  # in vain for so long, then not tried for so long
 TIDY_SECONDS, TIDY_MOST_SECONDS = 1.0, 0.25  # how often, and for how long
 
 
 class Relay(threading.Thread):
     """A thread that works while `hold` says that this process is the relay."""
 
-    def __init__(self, store: "Store", broker: "Broker", log: Log, clock: Clock) -> None:
+    def __init__(self, outbox: Outbox, sweeper: Sweeper, recovery: Recovery, store: "Store", log: Log) -> None:
         super().__init__(name="relay", daemon=True)
-        self._store, self._broker, self._log, self._clock = store, broker, log, clock
-        self._held, self._stopping = threading.Event(), threading.Event()
-        self._tidied_at = 0.0
-        self._sweeper = Sweeper(store, broker, log)
-        self._worked_at = clock.monotonic()
+        self._outbox, self._sweeper, self._recovery, self._store = outbox, sweeper, recovery, store
+        self._clock = SystemClock()
+        self._held = self._restarted = self._stopping = False
+        self._wanted = threading.Event()  # one of the three
+        self._worked_at = self._tidied_at = self._clock.monotonic()
         self._unfit_until = 0.0
-        self._sending, self._tidying = Trouble(log, "relay"), Trouble(log, "tidy")
+        self._troubles = {action: Trouble(log, action) for action in ("relay", "tidy", "recover")}
 
     def hold(self, held: bool) -> None:
         """Begins or ends being the relay; told after every heartbeat."""
+        if held and not self._held:
+            self._worked_at = self._clock.monotonic()
+        self._held = held
         if held:
-            if not self._held.is_set():
-                self._worked_at = self._clock.monotonic()
-            self._held.set()
-        else:
-            self._held.clear()
+            self._wanted.set()
+
+    def lead(self) -> None:
+        """Redis was restarted, and must be led back. Does not wait."""
+        self._restarted = True
+        self._wanted.set()
+
+    def opened(self, call: Callable[[], Any]) -> Any:
+        """See Recovery.opened."""
+        return self._recovery.opened(call)
 
     def stop(self, seconds: float) -> None:
         """Ends the thread; waits so long for what it is sending."""
-        self._stopping.set()
-        self._held.set()
+        self._stopping = True
+        self._wanted.set()
         if self.ident is not None:
             self.join(seconds)
 
@@ -58,17 +68,38 @@ class Relay(threading.Thread):
         return self._clock.monotonic() >= self._unfit_until
 
     def run(self) -> None:
-        while not self._stopping.is_set():
-            if not self._held.wait(WAIT_SECONDS):
-                continue
-            sent = self._tries(lambda: self.forward(ENTRY_SECONDS), self._sending)
-            if not (self._tries(self._tidy, self._tidying) and sent):
-                self._stopping.wait(WAIT_SECONDS)
+        while not self._stopping:
+            if self._restarted:
+                self._lead()
+            elif self._held:
+                sent = self._tries(lambda: self._outbox.forward(ENTRY_SECONDS), "relay")
+                if not (self._tries(self._tidy, "tidy") and sent):
+                    self._pause(WAIT_SECONDS)
+            else:
+                self._pause(WAIT_SECONDS)
 
-    def _tries(self, action: Callable[[], object], trouble: Trouble) -> bool:
+    def _pause(self, seconds: float) -> None:
+        """Until it is called."""
+        self._wanted.clear()
+        if not self._stopping and not self._restarted:
+            self._wanted.wait(seconds)
+
+    def _lead(self) -> None:
+        opened: list[bool] = []
+        if self._tries(lambda: opened.append(self._recovery.lead()), "recover") and opened[0]:
+            self._restarted = False
+        else:  # another one does it, or a server does not answer
+            self._wanted.clear()
+            self._wanted.wait(LEAD_SECONDS)
+
+    def _tries(self, action: Callable[[], object], name: str) -> bool:
         """Whether it worked. What did not is said, and tried again: this thread must not end."""
+        trouble = self._troubles[name]
         try:
             action()
+        except RedisRestarted:
+            self._restarted = True
+            return True
         except YadtqError as error:
             trouble.say(str(error))
         except Exception as error:
@@ -77,22 +108,9 @@ class Relay(threading.Thread):
             trouble.over()
             self._worked_at = self._clock.monotonic()
             return True
-        if self._clock.monotonic() - self._worked_at > UNFIT_AFTER_SECONDS:
+        if self._held and self._clock.monotonic() - self._worked_at > UNFIT_AFTER_SECONDS:
             self._unfit_until = self._clock.monotonic() + UNFIT_SECONDS
         return False
-
-    def forward(self, wait_seconds: float) -> int:
-        """Sends the oldest entries, and trims them when Kafka has them. Returns how many were sent."""
-        entries = self._store.events("0-0", wait_seconds, BATCH)
-        if not entries:
-            return 0
-        outcomes = self._broker.publish_events(entries)
-        sent = next((i for i, error in enumerate(outcomes) if error is not None), len(outcomes))
-        if sent:
-            self._store.trim(entries[sent - 1][0])
-        if sent < len(entries):
-            raise ServerUnreachable("kafka", f"Kafka has not taken an event: {outcomes[sent]}; it is sent again")
-        return sent
 
     def _tidy(self) -> None:
         if self._clock.monotonic() - self._tidied_at < TIDY_SECONDS:

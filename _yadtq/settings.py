@@ -21,6 +21,12 @@ def text(value: str) -> str:
     return value
 
 
+def host(value: str) -> str:
+    if not value.isprintable() or " " in value:
+        raise ValueError("expected a name or an address")
+    return value
+
+
 def flag(value: str) -> bool:
     word = value.strip().lower()
     if word in TRUE_WORDS | FALSE_WORDS:
@@ -60,8 +66,8 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def servers(value: str) -> str:
     for server in value.split(","):
-        host, _, port = server.strip().rpartition(":")
-        if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
+        name, _, port = server.strip(" ").rpartition(":")
+        if not host(name) or not port.isascii() or not port.isdecimal() or not 1 <= int(port[:6]) <= 65535:
             raise ValueError("expected host:port, several separated by commas")
     return value
 
@@ -75,6 +81,16 @@ def namespace(value: str) -> str:
 def identifier(value: str) -> str:
     if not value.isprintable() or " " in value or "~" in value or not 1 <= len(value.encode()) <= 100:
         raise ValueError("expected 1 to 100 bytes of printable text without spaces and '~'")
+    return value
+
+
+def certificates(value: str) -> str:
+    try:
+        found = value == "" or "CERTIFICATE-----" in Path(value).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"expected a file of certificates (PEM), which can be read: {_reason(error)}") from None
+    if not found:
+        raise ValueError("expected a file of certificates (PEM)")
     return value
 
 
@@ -102,20 +118,22 @@ PORT = whole(1, 65535)
 SETTINGS: tuple[Setting, ...] = (
     Setting("kafka_broker", ("KAFKA_BROKER",), servers, "localhost:9092", "",
             "Kafka brokers, host:port, comma-separated"),
-    Setting("redis_host", ("REDIS_HOST",), text, "localhost", "", "Redis host"),
+    Setting("redis_host", ("REDIS_HOST",), host, "localhost", "", "Redis host"),
     Setting("redis_port", ("REDIS_PORT",), PORT, "6379", "", "Redis port"),
     Setting("redis_db", ("REDIS_DB",), whole(0, 1000), "0", "", "Redis database number"),
     Setting("redis_username", ("REDIS_USERNAME",), text, "", "", "Redis ACL user"),
     Setting("redis_password", ("REDIS_PASSWORD",), text, "", "", "Redis password", secret=True),
     Setting("redis_tls", ("REDIS_TLS",), flag, "no", "", "speak TLS with Redis"),
-    Setting("redis_ca_file", ("REDIS_CA_FILE",), text, "", "", "CA certificates that Redis is checked against (PEM)"),
+    Setting("redis_ca_file", ("REDIS_CA_FILE",), certificates, "", "",
+            "CA certificates that Redis is checked against (PEM)"),
     Setting("kafka_security_protocol", ("KAFKA_SECURITY_PROTOCOL",),
             one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), "PLAINTEXT", "", "how to speak with Kafka"),
     Setting("kafka_sasl_mechanism", ("KAFKA_SASL_MECHANISM",),
             one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), "PLAIN", "", "how to log in at Kafka"),
     Setting("kafka_username", ("KAFKA_USERNAME",), text, "", "", "Kafka user"),
     Setting("kafka_password", ("KAFKA_PASSWORD",), text, "", "", "Kafka password", secret=True),
-    Setting("kafka_ca_file", ("KAFKA_CA_FILE",), text, "", "", "CA certificates that Kafka is checked against (PEM)"),
+    Setting("kafka_ca_file", ("KAFKA_CA_FILE",), certificates, "", "",
+            "CA certificates that Kafka is checked against (PEM)"),
     Setting("namespace", ("YADTQ_NAMESPACE",), namespace, "yadtq", "",
             "name of the queue: prefix of its topics and keys; another one is another queue"),
     Setting("partitions", ("KAFKA_PARTITIONS",), whole(1, 1000), "12", "",
@@ -198,6 +216,11 @@ class Settings:
             raise SettingError(f"no setting is named {', '.join(sorted(unknown))}; see docs/settings.md")
         environment = os.environ if environment is None else environment
         values = {setting.name: _value(setting, environment, given.get(setting.name)) for setting in SETTINGS}
+        if values["kafka_security_protocol"].startswith("SASL") and not values["kafka_username"]:
+            protocol = values["kafka_security_protocol"]
+            raise SettingError(
+                f"KAFKA_SECURITY_PROTOCOL: {protocol} asks for a login: set KAFKA_USERNAME and KAFKA_PASSWORD"
+            )
         values["worker_id"] = values["worker_id"] or f"{socket.gethostname()}-{os.getpid()}"
         return cls(**values)
 
@@ -218,11 +241,13 @@ class Settings:
 def add_flags(parser: argparse.ArgumentParser, *names: str) -> None:
     """Adds a flag for each named setting (all but secrets, when none is named) to an argument parser."""
     for setting in SETTINGS:
+        if setting.secret:  # else the error about an unknown flag would show its value
+            parser.add_argument(_flag(setting), nargs="?", action=_SecretFlag, help=argparse.SUPPRESS)
         if setting.secret or (names and setting.name not in names):
             continue
         default = f"default {setting.default}{' ' + setting.unit if setting.unit else ''}" if setting.default else ""
         about = "; ".join(part for part in (setting.help, "/".join(setting.variables), default) if part)
-        parser.add_argument(f"--{setting.name.replace('_', '-')}", metavar=setting.unit or "X", help=about)
+        parser.add_argument(_flag(setting), metavar=setting.unit or "X", help=about)
 
 
 def given_flags(arguments: argparse.Namespace) -> dict[str, object]:
@@ -230,9 +255,21 @@ def given_flags(arguments: argparse.Namespace) -> dict[str, object]:
     return {name: value for name, value in vars(arguments).items() if name in TABLE and value is not None}
 
 
+class _SecretFlag(argparse.Action):
+    """Refuses a secret among the arguments, where every user of the machine can see it, and does not repeat it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        (variable,) = TABLE[self.dest].variables
+        parser.error(f"{self.option_strings[0]}: a secret is no argument: set {variable} or {variable}_FILE")
+
+
+def _flag(setting: Setting) -> str:
+    return f"--{setting.name.replace('_', '-')}"
+
+
 def _value(setting: Setting, environment: Mapping[str, str], given: object) -> Any:
     if given is not None:
-        return _parsed(setting, f"--{setting.name.replace('_', '-')}", _written(given))
+        return _parsed(setting, _flag(setting), _written(given))
     for variable in setting.variables:
         if environment.get(variable, "") != "":
             return _parsed(setting, variable, environment[variable])
@@ -251,11 +288,16 @@ def _parsed(setting: Setting, source: str, value: str) -> Any:
 
 
 def _secret_file(variable: str, path: str) -> str:
+    """A secret from a file. What is no full path is not shown: it may be the secret itself, in the wrong variable."""
     try:
         return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise SettingError(f"{variable}_FILE: cannot read {path}: {reason}") from None
+    except (OSError, ValueError) as error:
+        shown = repr(path[:200]) if os.path.isabs(path) else "the given file"
+        raise SettingError(f"{variable}_FILE: cannot read {shown}: {_reason(error)}") from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "it is not text"
 
 
 def _written(value: object) -> str:

@@ -1,73 +1,44 @@
-"""Redis: the scripts, called. The only file that imports the redis package.
+"""The queue in Redis: each script as a method, with its arguments and its reply as values."""
 
-Every call may be repeated: one whose reply was lost is, here or in redis-py.
-"""
-
-import hashlib
 import secrets
 import time
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import redis
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    BusyLoadingError,
-    NoPermissionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
-
 from _yadtq.claims import Answer, Claim, Outcome, Read, Taken
-from _yadtq.errors import (
-    LeaseLapsed,
-    OutboxFull,
-    ProtocolTooNew,
-    QueueMissing,
-    ServerUnreachable,
-    StaleTake,
-    YadtqError,
-)
+from _yadtq.errors import AmbiguousId, ServerUnreachable, TaskNotFound
 from _yadtq.keys import PROTOCOL, Keys
-from _yadtq.messages import Submission
+from _yadtq.messages import Header, Submission
+from _yadtq.scripts import REPLY_SECONDS, Reply, Scripts
 from _yadtq.settings import Settings
 
-LUA = Path(__file__).parent / "lua"
-CONNECT_SECONDS, REPLY_SECONDS = 2.0, 4.0
+LEADER_MS = 5000  # a step of leading Redis back takes less
 REJECTED_KEPT = 10_000
 TIDY_STEP = 200
 
-Reply = list[Any]
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What register says of a task. word: publish · known · conflict · full · doubtful. header: for its message."""
+
+    word: str
+    header: Header
 
 
-# The first word of a script's answer, when it is not 'ok' → what is raised.
-REFUSALS: dict[str, tuple[type[YadtqError], str]] = {
-    "missing": (QueueMissing, "Redis has no such queue"),
-    "newer": (ProtocolTooNew, f"a newer YADTQ wrote this queue (this one speaks protocol {PROTOCOL}): update this one"),
-    "full": (OutboxFull, "too many events wait in Redis for Kafka: start a worker, which sends them, or look at Kafka"),
-    "stale": (StaleTake, "a later take has run already"),
-    "lapsed": (LeaseLapsed, "the lease is over"),
-}
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """One attempt to lead Redis back: its number, the server's run, the new generation and the one before.
 
+    kept: seq up to which Redis itself had kept all. offset: what it may have forgotten stands there in the event log.
+    """
 
-@cache
-def script(name: str) -> tuple[str, str]:
-    """A script's text, with what it shares with others before it, and its SHA-1."""
-    parts = [] if name == "found" else ["prelude"]
-    if name in ("take", "beat", "settle"):
-        parts.append("putback")
-    text = "\n".join((LUA / f"{part}.lua").read_text(encoding="utf-8") for part in (*parts, name))
-    return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    number: str
+    run: str
+    generation: int
+    before: int
+    kept: int
+    offset: int
 
 
 class Store:
@@ -76,63 +47,67 @@ class Store:
     def __init__(self, settings: Settings) -> None:
         self.keys = Keys(settings.namespace)
         self.settings = settings
-        self._redis = redis.Redis(
-            host=settings.redis_host,
-            port=settings.redis_port,
-            db=settings.redis_db,
-            username=settings.redis_username or None,
-            password=settings.redis_password or None,
-            ssl=settings.redis_tls,
-            ssl_ca_certs=settings.redis_ca_file or None,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=REPLY_SECONDS,
-            # Not where Redis is silent: its retries multiply, and a person would wait for half a minute.
-            retry=Retry(ExponentialWithJitterBackoff(cap=0.3, base=0.05), 2, (RedisConnectionError,)),
-            health_check_interval=15,
-            decode_responses=True,
-            encoding_errors="backslashreplace",
-        )
+        self._scripts = Scripts(settings)
+        self.address, self.guarded, self.call = self._scripts.address, self._scripts.guarded, self._scripts.call
+        self._redis = self._scripts.redis
 
     def close(self) -> None:
         self._redis.close()
 
     # -- transitions -----------------------------------------------------------------------------------------------
 
-    def found(self, generation: int) -> None:
-        """Begins the queue, unless it exists."""
-        self.call("found", generation)
+    def register(self, tasks: Sequence[Submission]) -> list[Registration]:
+        """Records of new tasks. The answer for each is a word of the script, or doubtful.
 
-    def register(self, tasks: Sequence[Submission]) -> tuple[str, str, str, list[str]]:
-        """Records of new tasks. Returns generation, epoch, seq, and for each publish · known · conflict · full."""
+        doubtful: the call was repeated, and what is refused now may have been registered by the first one.
+        """
         flat = [part for t in tasks for part in (t.id, t.task, t.args, t.kwargs, t.max_retries, t.time_limit, t.name)]
-        reply = self.call("register", self.settings.outbox_entries, len(tasks), *flat)
-        return reply[1], reply[2], reply[3], reply[4:]
+        reply, repeated = self._scripts.tried("register", self.settings.outbox_entries, len(tasks), *flat)
+        _, generation, epoch, seq, *words = reply
+        answers = []
+        for each in words:
+            word, _, mark = each.partition(" ")
+            doubtful = repeated and word in ("full", "conflict")
+            header = Header.of(epoch, mark or f"{generation}-{seq}")
+            answers.append(Registration("doubtful" if doubtful else word, header))
+        return answers
 
-    def withdraw(self, task: Submission, epoch: str, generation: str) -> str:
-        """Takes a submission back. Returns refused · acknowledged · unknown."""
-        return str(self.call("withdraw", task.id, task.name, epoch, generation)[1])
+    def withdraw(self, task: Submission, header: Header | None) -> str:
+        """Takes a submission back. header: of its registration, when that is known.
 
-    def join(self, incarnation: str, about: str, slots: int) -> str:
-        """A worker's first heartbeat. Returns the epoch."""
+        Returns refused · acknowledged · unknown.
+        """
+        known = (header.epoch, header.generation) if header else ("", "")
+        return str(self.call("withdraw", task.id, task.name, *known)[1])
+
+    def join(self, incarnation: str, about: str, slots: int, relay: str) -> bool:
+        """A worker's first heartbeat. relay: as for `beat`. Returns whether this worker is the relay."""
         s = self.settings
         lease = _ms(s.worker_timeout)
-        return str(
-            self.call("beat", incarnation, "join", lease, s.task_max_crashes, "online", 0, slots, "", about, "")[1]
-        )
+        reply = self.call("beat", incarnation, "join", lease, s.task_max_crashes, "online", 0, slots, "", about, relay)
+        return bool(reply[2] == "relay")
 
     def beat(
         self, incarnation: str, state: str, executed: int, running: str, about: str, relay: str
-    ) -> tuple[bool, bool]:
+    ) -> tuple[bool, bool, bool]:
         """A heartbeat. relay: lease of the relay in ms, '' when it is not wanted. Raises LeaseLapsed.
 
-        Returns whether this worker is the relay, and whether `about` is wanted again.
+        Returns whether this worker is the relay, whether `about` is wanted again, and whether it is to `confirm`.
         """
         s = self.settings
         reply = self.call(
             "beat", incarnation, "", _ms(s.worker_timeout), s.task_max_crashes, state, executed, s.concurrency, running,
             about, relay,
         )  # fmt: skip
-        return reply[2] == "relay", reply[3] == "about"
+        return reply[2] == "relay", reply[3] == "about", reply[4] == "confirm"
+
+    def confirm(self, incarnation: str, seen: int, claims: Sequence[Claim]) -> list[Claim]:
+        """After a restart of Redis: what this worker holds. seen: number of the last take whose reply was read.
+
+        Returns those that Redis has forgotten; with any, nothing is confirmed.
+        """
+        flat = [part for c in claims for part in (c.id, c.epoch, c.token, c.attempt)]
+        return [claims[int(place) - 1] for place in self.call("confirm", incarnation, seen, len(claims), *flat)[1:]]
 
     def take(self, incarnation: str, number: int, seen: int, free: int, running: str, reads: Sequence[Read]) -> Taken:
         """Admits reads and claims up to `free` tasks. Raises LeaseLapsed, OutboxFull, StaleTake."""
@@ -165,9 +140,13 @@ class Store:
         """Returns queued · absent · the status that forbids it."""
         return str(self.call("retry", task_id, request, self.settings.outbox_entries)[1])
 
-    def reset(self, request: str, ends: dict[int, int]) -> int:
-        """Raises the epoch. ends: end offset of each partition, read before. Returns how many tasks are gone."""
-        return int(self.call("reset", request, *(part for pair in ends.items() for part in pair))[2])
+    def reset(self, request: str, ends: dict[int, int]) -> tuple[int, str]:
+        """Raises the epoch. ends: end offset of each partition, read before.
+
+        Returns how many tasks are gone, and the token of the event: the reset holds when that is in Kafka.
+        """
+        reply = self.call("reset", request, *(part for pair in ends.items() for part in pair))
+        return int(reply[2]), reply[3]
 
     def tidy(self) -> bool:
         """One bounded step of ending old results and old epochs. Returns whether there is more."""
@@ -189,9 +168,40 @@ class Store:
             reply: Any = self._redis.xread({self.keys.events: after}, count=most, block=max(1, _ms(block_seconds)))
         return [(entry, fields["event"]) for _, rows in reply or [] for entry, fields in rows]
 
-    def trim(self, entry: str) -> int:
-        """Removes the acknowledged entries up to one. Returns how many are left."""
-        return int(self.call("trim", entry)[1])
+    def trim(self, entry: str, generation: str, offset: int) -> int:
+        """Removes the acknowledged entries up to one. Returns how many are left. Raises Outdated.
+
+        generation: with which they were sent. offset: behind the last of them in the event log.
+        """
+        return int(self.call("trim", entry, generation, offset)[1])
+
+    def generation(self) -> str:
+        return str(self.call("stats")[2])
+
+    # -- leading Redis back: recovery.py ---------------------------------------------------------------------------
+
+    def begin(self, leader: str, new: bool, least: int) -> Leading | str:
+        """Begins to lead Redis back, or, when `new`, in an empty Redis. Returns the attempt, or open · led.
+
+        least: the new generation is at least this.
+        """
+        reply = self.call("begin", PROTOCOL, leader, LEADER_MS, "new" if new else "", least)
+        if reply[1] != "begun":
+            return str(reply[1])
+        number, run, generation, before, kept = reply[2:7]
+        return Leading(number, run, int(generation), int(before), int(kept), int(reply[7] or 0))
+
+    def apply(self, leading: Leading, keep_positions: bool, events: Sequence[tuple[str, str]]) -> int:
+        """Makes forgotten events happen again: token and JSON of each. Returns the seq of the last. Raises Outdated."""
+        flat = [part for event in events for part in event]
+        keep = "keep" if keep_positions else ""
+        return int(self.call("apply", leading.number, leading.run, LEADER_MS, keep, len(events), *flat)[1])
+
+    def open(self, leading: Leading, forgotten: dict[str, str]) -> str:
+        """Opens the queue in its new generation. forgotten: see the script. Returns open · quarantine."""
+        flat = [part for pair in forgotten.items() for part in pair]
+        lease = _ms(self.settings.worker_timeout)
+        return str(self.call("open", leading.number, leading.run, LEADER_MS, leading.generation, lease, *flat)[1])
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -208,6 +218,17 @@ class Store:
         for start in range(0, len(ids), 500):
             rows += self.call("view", *ids[start : start + 500])[1:]
         return [dict(zip(row[::2], row[1::2], strict=True)) for row in rows]
+
+    def find(self, prefix: str) -> str:
+        """The one id that is `prefix` or begins with it. Raises TaskNotFound or AmbiguousId."""
+        if self.records([prefix])[0]:
+            return prefix
+        matches = self.matching(prefix, 11)
+        if not matches:
+            raise TaskNotFound(f"no task has an id that begins with {prefix}")
+        if len(matches) > 1:
+            raise AmbiguousId(prefix, matches[:10])
+        return matches[0]
 
     def matching(self, prefix: str, most: int) -> list[str]:
         """Ids that begin with a prefix, at most so many, sorted; found in bounded steps."""
@@ -263,64 +284,6 @@ class Store:
         pubsub = self._redis.pubsub(ignore_subscribe_messages=False)  # type: ignore[no-untyped-call]  # redis has no type
         return Subscription(self, pubsub, channel or self.keys.ended(secrets.token_hex(8)))
 
-    # -- calling ---------------------------------------------------------------------------------------------------
-
-    @property
-    def address(self) -> str:
-        return f"{self.settings.redis_host}:{self.settings.redis_port}"
-
-    def call(self, name: str, *arguments: str | int) -> Reply:
-        """Runs a script. Raises ServerUnreachable, or what the word of its answer stands for."""
-        with self.guarded():
-            try:
-                reply = self._run(name, arguments)
-            except RedisTimeoutError:  # once more: perhaps only the reply was lost
-                reply = self._run(name, arguments)
-        if reply[0] != "ok":
-            kind, message = REFUSALS[reply[0]]
-            raise kind(message)
-        return reply
-
-    def _run(self, name: str, arguments: tuple[str | int, ...]) -> Reply:
-        text, sha = script(name)
-        try:
-            reply: Reply = self._redis.evalsha(sha, 1, self.keys.meta, *arguments)
-        except NoScriptError:
-            reply = self._redis.eval(text, 1, self.keys.meta, *arguments)
-        return reply
-
-    def guarded(self) -> "_Guarded":
-        return _Guarded(self.address)
-
-
-class _Guarded:
-    """Turns what redis-py raises into ServerUnreachable with one line for a person."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (RedisError, OSError)):
-            raise ServerUnreachable("redis", _line(error, self._address)) from error
-
-
-def _line(error: Exception, address: str) -> str:
-    """One line: what happened, to what, what to do."""
-    if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)) or "NOAUTH" in str(error):
-        return f"Redis at {address} refuses this user or password: set REDIS_USERNAME and REDIS_PASSWORD"
-    if isinstance(error, BusyLoadingError):
-        return f"Redis at {address} is loading its data: wait until it is ready"
-    if isinstance(error, (OutOfMemoryError, ReadOnlyError)) or str(error).startswith(("MISCONF", "OOM")):
-        return f"Redis at {address} refuses writes, nothing was changed: {error}"
-    if isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError)):
-        return f"Redis does not answer at {address} ({error}): start it, or set REDIS_HOST and REDIS_PORT"
-    if isinstance(error, ResponseError):
-        return f"Redis at {address} answers with an error: {error}"
-    return f"Redis at {address}: {error}"
-
 
 class Subscription:
     """One channel, listened to. Made by Store.subscription; used by one thread at a time."""
@@ -339,10 +302,16 @@ class Subscription:
     def get(self, seconds: float) -> str | None:
         """The next message, or None after so many seconds. Raises ServerUnreachable; the next call tries again."""
         self.open()
-        deadline = time.monotonic() + seconds
+        deadline, cut = time.monotonic() + seconds, False
         while True:
-            with self._store.guarded():
-                message = self._pubsub.get_message(timeout=max(0.0, deadline - time.monotonic()))
+            try:
+                with self._store.guarded():
+                    message = self._pubsub.get_message(timeout=max(0.0, deadline - time.monotonic()))
+            except ServerUnreachable:
+                if cut:
+                    raise
+                cut = True  # the connection may just have been idle for too long; it subscribes again when it listens
+                continue
             if message is not None and message["type"] == "message":
                 return str(message["data"])
             if time.monotonic() >= deadline:

@@ -7,7 +7,9 @@
 -- ARGV[9] -> about: JSON of what does not change (host, process, signatures); '' when it was sent
 -- ARGV[10] -> lease of the relay, milliseconds; '' when this worker does not want to be it
 --
--- Returns {'ok', epoch, 'relay' or '', 'about' or ''}   about: send it again, the worker's record is gone
+-- Returns {'ok', epoch, 'relay' or '', 'about' or '', 'confirm' or ''}
+--   about     send it again, the worker's record is gone
+--   confirm   Redis was restarted: say what you hold
 
 local me, lease_ms = ARGV[1], tonumber(ARGV[3])
 local worker_key = P .. 'worker:' .. me
@@ -25,6 +27,8 @@ redis.call('PEXPIRE', worker_key, math.max(86400000, lease_ms * 2))
 redis.call('ZADD', P .. 'workers', string.format('%d', now), me)
 local joined = ARGV[2] == 'join' and redis.call('HSETNX', worker_key, 'started_at', at) == 1
 if joined then
+  redis.call('HSET', worker_key, 'take', '0', 'joining', '1', 'lease', ARGV[3])
+  redis.call('ZADD', P .. 'joining', string.format('%d', seq + 1), me)   -- it takes nothing yet (rule joinwait)
   redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', string.format('%d', now - 86400000))
   redis.call('ZREMRANGEBYRANK', P .. 'workers', 0, -10001)
 end
@@ -37,6 +41,7 @@ if ARGV[10] ~= '' then
     relay = 'relay'
   end
 end
-wake(sweep(clock, lease_ms, tonumber(ARGV[4]), 50))
-commit('beat', me, joined and {action = 'join'} or nil)
-return {'ok', epoch, relay, redis.call('HEXISTS', worker_key, 'about') == 1 and '' or 'about'}
+if quarantine then end_quarantine(clock) else wake(sweep(clock, lease_ms, tonumber(ARGV[4]), 50)) end
+commit('beat', me, joined and {action = 'join', lease = lease_ms} or nil)
+return {'ok', epoch, relay, redis.call('HEXISTS', worker_key, 'about') == 1 and '' or 'about',
+        redis.call('SISMEMBER', P .. 'unconfirmed', me) == 1 and 'confirm' or ''}

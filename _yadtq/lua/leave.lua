@@ -9,5 +9,8 @@ if redis.call('ZREM', P .. 'leases', me) == 1 then
   commit('leave', me, {action = 'leave'})
 end
 redis.call('SREM', P .. 'idle', me)
+redis.call('ZREM', P .. 'joining', me)
+redis.call('SREM', P .. 'unconfirmed', me)
 if redis.call('HGET', KEYS[1], 'relay') == me then redis.call('HDEL', KEYS[1], 'relay', 'relay_until') end
+if quarantine then end_quarantine(lease_clock()) end
 return {'ok'}

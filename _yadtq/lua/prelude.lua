@@ -1,16 +1,20 @@
 -- The opening of every script: who it speaks to, what time it is, and how a transition is written down.
 --
--- KEYS[1] -> {namespace}:meta   hash: protocol, generation, epoch, seq, order, clock, clock_at, …
+-- KEYS[1]    -> {namespace}:meta   hash: protocol, generation, epoch, seq, order, clock, clock_at, run, mode, …
+-- ARGV[last] -> run id of the server, as the connection learned it; the scripts' own arguments stand before it
 --
 -- All other keys are built from its prefix P (the queue) or E (the queue since its last reset); all lie in one slot.
--- A script answers a list whose first word is 'ok', or 'missing', 'newer', 'full', 'stale', 'lapsed'.
+-- A script answers a list whose first word is 'ok', or 'missing', 'newer', 'restarted', 'quarantine', 'full', 'stale',
+-- 'lapsed', 'outdated'.
 
 local P = string.sub(KEYS[1], 1, -5)
-local head = redis.call('HMGET', KEYS[1], 'protocol', 'generation', 'epoch', 'seq', 'clock', 'clock_at')
+local run = table.remove(ARGV)
+local head = redis.call('HMGET', KEYS[1], 'protocol', 'generation', 'epoch', 'seq', 'clock', 'clock_at', 'run', 'mode')
 if not head[2] then return {'missing'} end
 if tonumber(head[1]) > 1 then return {'newer', head[1]} end
 
 local generation, epoch, seq = head[2], head[3], tonumber(head[4])
+local quarantine = head[8] == 'quarantine'       -- workers have not yet all said what they hold: nothing is handed out
 local E = P .. epoch .. ':'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -23,21 +27,15 @@ local at = instant(now)
 
 -- One call, one number: it names the call's event in the outbox and is the token of every claim that the call makes.
 local token = generation .. '-' .. string.format('%d', seq + 1)
-local transitions = {}
-
-local function note(action, id, fields)          -- a transition of this call; written by commit()
-  fields = fields or {}
-  fields.action, fields.id = action, id
-  transitions[#transitions + 1] = fields
-end
+local transitions = {}                           -- of this call, in order
 
 -- Last step of a script that changed something: the outbox gets one entry a call, in the same instant as the change.
+-- The relay adds the generation in which it sends it.
 local function commit(script, actor, more)
   if #transitions == 0 and not more then return end
   local event = more or {}
-  event.generation, event.seq, event.epoch = tonumber(generation), seq + 1, tonumber(epoch)
-  event.at, event.script, event.actor, event.tasks = at, script, actor, transitions
-  if #transitions == 0 then event.tasks = nil end
+  event.seq, event.epoch, event.at, event.script, event.actor = seq + 1, tonumber(epoch), at, script, actor
+  if #transitions > 0 then event.tasks = transitions end
   redis.call('HSET', KEYS[1], 'seq', string.format('%d', seq + 1))
   redis.call('XADD', P .. 'events', token, 'event', cjson.encode(event))
 end
@@ -74,20 +72,6 @@ local function wake(count)                       -- tells idle workers that task
   end
 end
 
-local function tell(waiters, id)                 -- tells clients that a task has ended
-  if not waiters then return end
-  for channel in string.gmatch(waiters, '%S+') do
-    redis.call('PUBLISH', channel, id)
-  end
-end
-
 local function plain(incarnation)                -- 'worker1~x7Yp23ab' -> 'worker1'
   return string.match(incarnation, '^(.*)~') or incarnation
-end
-
-local function remember(history, entry)          -- the record keeps its last 20 attempts
-  local attempts = history and history ~= '' and cjson.decode(history) or {}
-  attempts[#attempts + 1] = entry
-  while #attempts > 20 do table.remove(attempts, 1) end
-  return cjson.encode(attempts)
 end

@@ -5,8 +5,9 @@
 --     submission   names this one submission: a repeated call is the same one
 --
 -- Returns {'ok', generation, epoch, seq, word, …}
---   word   publish · known (in the queue already, nothing to publish) · conflict (another task has the id, or this
---          very submission was withdrawn: a call that comes late undoes no refusal) · full (the outbox is at its bound)
+--   word   publish, with the mark of this call · publish <mark>, with that of its first registration (rule ownmark)
+--          known (in the queue already, nothing to publish) · full (the outbox is at its bound)
+--          conflict (another task has the id, or this very submission was withdrawn: a late call undoes no refusal)
 
 local words, tasks = {}, {}
 for a = 3, 2 + 7 * tonumber(ARGV[2]), 7 do
@@ -14,33 +15,31 @@ for a = 3, 2 + 7 * tonumber(ARGV[2]), 7 do
                        max_retries = ARGV[a + 4], time_limit = ARGV[a + 5], submission = ARGV[a + 6]}
 end
 
-local function is_new(t, status, submission)     -- no record, or the tombstone of another submission
-  return not status or status == 'withdrawn' and submission ~= t.submission
-end
-
 local full = outbox_full(ARGV[1])                -- what exists is answered all the same: the call may be a repeated one
 local order = redis.call('HINCRBY', KEYS[1], 'order', #tasks) - #tasks
 
-local function create(n, t, key)
-  redis.call('DEL', key)                         -- the tombstone of a withdrawn one
-  local number = string.format('%d', order + n)
-  redis.call('HSET', key, 'status', 'queued', 'task', t.task, 'args', t.args, 'kwargs', t.kwargs, 'submitted_at', at,
-             'submitted_by', t.submission, 'order', number, 'mark', token)
-  if t.max_retries ~= '' then redis.call('HSET', key, 'max_retries', t.max_retries) end
-  if t.time_limit ~= '' then redis.call('HSET', key, 'time_limit', t.time_limit) end
-  redis.call('ZADD', E .. 'all', number, t.id)
-  redis.call('ZADD', E .. 'registered', string.format('%d', now), t.id)
-  note('register', t.id, {task = t.task, submitted_by = t.submission})
+local function was_withdrawn(t, names)           -- (rule tombstones)
+  return names and string.find(' ' .. names .. ' ', ' ' .. t.submission .. ' ', 1, true)
+end
+
+local function create(n, t, withdrawn)
+  if full then return 'full' end
+  transition({
+    action = 'register', id = t.id, task = t.task, args = t.args, kwargs = t.kwargs, submitted_by = t.submission,
+    order = string.format('%d', order + n), withdrawn = withdrawn or nil,
+    max_retries = t.max_retries ~= '' and t.max_retries or nil, time_limit = t.time_limit ~= '' and t.time_limit or nil})
   return 'publish'
 end
 
 local function register(n, t)
-  local key = E .. 'task:' .. t.id
-  local rec = redis.call('HMGET', key, 'status', 'task', 'args', 'kwargs', 'submitted_by')
-  if is_new(t, rec[1], rec[5]) then return full and 'full' or create(n, t, key) end
+  local rec = redis.call('HMGET', E .. 'task:' .. t.id, 'status', 'task', 'args', 'kwargs', 'submitted_by', 'withdrawn',
+                         'mark', 'shared')
+  if was_withdrawn(t, rec[6]) then return 'conflict' end
+  if not rec[1] or rec[1] == 'withdrawn' then return create(n, t, rec[6]) end
   if rec[2] ~= t.task or rec[3] ~= t.args or rec[4] ~= t.kwargs then return 'conflict' end
-  if rec[5] ~= t.submission then redis.call('HSET', key, 'shared', '1') end    -- nobody can withdraw it any more
-  return redis.call('ZSCORE', E .. 'registered', t.id) and 'publish' or 'known'
+  if rec[5] ~= t.submission and not rec[8] then transition({action = 'share', id = t.id}) end
+  if not redis.call('ZSCORE', E .. 'registered', t.id) then return 'known' end
+  return rec[7] == token and 'publish' or 'publish ' .. rec[7]
 end
 
 for n, t in ipairs(tasks) do words[n] = register(n, t) end

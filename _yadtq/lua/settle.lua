@@ -8,52 +8,42 @@
 --
 -- Returns {'ok', epoch, word, …}   word   settled · already (a repeated call) · refused
 
+if quarantine then return {'quarantine'} end
 local me, max_crashes = ARGV[1], tonumber(ARGV[2])
 local words = {}
 
-local function refuse(o, key, rec)
-  if rec[1] and rec[1] ~= 'withdrawn' and o.epoch == epoch and rec[8] ~= o.token then
-    redis.call('HSET', key, 'refused', o.token, 'history',
-      remember(rec[6], {n = tonumber(rec[5] or 0), w = plain(me), s = o.began and instant(now - o.began) or at, f = at,
-                        o = 'refused', r = o.kind .. ' came after the claim was gone'}))
+local function refuse(o, refused)
+  if refused ~= o.token then
+    transition({action = 'refused', id = o.id, worker = me, token = o.token, kind = o.kind,
+                started_at = o.began and instant(now - o.began) or nil,
+                token_epoch = o.epoch ~= epoch and o.epoch or nil})
   end
-  if rec[8] ~= o.token then note('refused', o.id, {worker = me, token = o.token, kind = o.kind}) end
   return 'refused'
 end
 
-local function finish(o, key, rec)
-  local status, started = o.kind, instant(now - (o.began or o.ended))
-  local field = status == 'success' and 'result' or 'error'
-  redis.call('HSET', key, 'status', status, field, o.text, 'started_at', started,
-             'finished_at', instant(now - o.ended))
-  if rec[4] then redis.call('HDEL', key, 'waiters') end
-  if status == 'failed' then redis.call('HINCRBY', key, 'failures', 1) end
-  if status == 'success' and rec[7] then redis.call('HDEL', key, 'error') end
-  redis.call('ZREM', E .. 'processing', o.id)
-  redis.call('ZADD', E .. status, string.format('%d', now), o.id)
-  note(status, o.id, {attempt = tonumber(rec[5]), worker = me, [field] = o.text,
-                      started_at = started, finished_at = instant(now - o.ended)})
-  tell(rec[4], o.id)
+local function put_back_by(o, attempt)
+  transition({action = o.kind, id = o.id, attempt = attempt, worker = me, reason = o.reason, begun = o.began ~= nil,
+              error = o.kind == 'retry' and o.text or nil,
+              retry_at = o.kind == 'retry' and instant(now + o.delay) or nil,
+              started_at = o.began and instant(now - o.began) or nil, finished_at = instant(now - o.ended)})
 end
 
 local function settle(o)
-  local key = E .. 'task:' .. o.id
-  local rec = redis.call('HMGET', key, 'status', 'claim', 'settled', 'waiters', 'attempt', 'history', 'failures',
-                         'refused', 'crashes')
+  if o.epoch ~= epoch then return refuse(o) end
+  local rec = redis.call('HMGET', E .. 'task:' .. o.id, 'status', 'claim', 'settled', 'attempt', 'refused', 'crashes',
+                         'waiters', 'failures', 'task')
   local claim = me .. ' ' .. o.token
-  if o.epoch ~= epoch then return refuse(o, key, {false}) end
   if rec[3] == claim or (rec[2] == claim and rec[1] ~= 'processing') then return 'already' end
-  if rec[2] ~= claim then return refuse(o, key, rec) end
-  local crashes = tonumber(rec[9] or 0) + 1
+  if rec[2] ~= claim then return refuse(o, rec[5]) end
+  local attempt, crashes = tonumber(rec[4]), tonumber(rec[6] or 0) + 1
   if o.kind == 'success' or o.kind == 'failed' then
-    finish(o, key, rec)
+    transition({action = o.kind, id = o.id, attempt = attempt, worker = me, finished_at = instant(now - o.ended),
+                started_at = instant(now - (o.began or o.ended)),
+                [o.kind == 'success' and 'result' or 'error'] = o.text}, {rec[7], rec[8], rec[2], rec[9]})
   elseif o.kind == 'crash' and crashes >= max_crashes then
-    give_up(o.id, key, crashes, o.reason, me)
+    give_up(o.id, attempt, crashes, o.reason, me)
   else
-    put_back(o.id, key, {
-      action = o.kind, crash = o.kind == 'crash', begun = o.began ~= nil, reason = o.reason,
-      error = o.kind == 'retry' and o.text or nil, due = o.kind == 'retry' and o.delay or nil,
-      started = o.began and instant(now - o.began) or nil, finished = instant(now - o.ended)}, me)
+    put_back_by(o, attempt)
   end
   return 'settled'
 end

@@ -10,6 +10,7 @@
 --             partition's log begins there), next offset, number of messages,
 --             and for each message: offset, kind, bytes, and
 --               kind 'ours':  id, epoch, generation, seq     our header: its record was registered
+--               kind 'whole': the same, then as 'task' from its name on: asked for when Redis has forgotten the record
 --               kind 'task':  id, task, args, kwargs, max_retries ('' none), time_limit ('' none)     of another producer
 --               kind 'bad':   value (base64), reason
 --
@@ -18,16 +19,19 @@
 --
 -- Returns {'ok', epoch, token, milliseconds until the next delayed task ('' none), tasks left in ready,
 --          {partition, word, expected offset ('': where the log begins), …}, {task, …}}
---   word  admitted · seek (the reader is not where the queue is) · full (read it again later)
+--   word  admitted · seek (the reader is not where the queue is) · full (hand it in again later)
+--         whole (hand it in again at once, with the contents of our own messages)
 --   task  {id, task, args, kwargs, attempt, failures, crashes, max_retries, time_limit, token}
 
+if quarantine then return {'quarantine'} end
 local me, number, seen = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local free, lease_ms, max_crashes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local worker_key = P .. 'worker:' .. me
 local clock = lease_clock()
 if not holds_lease(me, clock) then return {'lapsed'} end
-local told = redis.call('HMGET', worker_key, 'take', 'given')
-local last = tonumber(told[1] or 0)
+local told = redis.call('HMGET', worker_key, 'take', 'given', 'joining')
+if not told[1] then return {'lapsed'} end        -- deleted by hand: what it was given last is not known any more
+local last = tonumber(told[1])
 if number < last then return {'stale'} end
 if outbox_full(ARGV[7]) then return {'full'} end
 
@@ -44,7 +48,7 @@ local function description(id, key, claim)
 end
 
 local answers, given, tasks = {}, {}, {}
-local admitted, positions, word = {}, nil, ''
+local admitted, positions = {}, nil
 local bytes = tonumber(redis.call('HGET', E .. 'load', 'bytes') or 0)     -- of ready, an estimate
 if redis.call('LLEN', E .. 'ready') == 0 then bytes = 0 end
 local repeated = number == last
@@ -54,51 +58,67 @@ for line in string.gmatch(told[2] or '', '[^\n]+') do
   if id and repeated then
     tasks[#tasks + 1], given[#given + 1] = description(id, key, claim), line
   elseif id then
-    put_back(id, key, {action = 'release', lost = true, reason = 'the reply that gave it was lost'}, me)
+    transition({action = 'release', id = id, attempt = tonumber(redis.call('HGET', key, 'attempt')), worker = me,
+                lost = true, begun = false, reason = 'the reply that gave it was lost'})
   end
 end
 return_to_ready()
 
 -- Admission ------------------------------------------------------------------------------------------------------------
 
+local function next_order()
+  return string.format('%d', redis.call('HINCRBY', KEYS[1], 'order', 1))
+end
+
 local function reject(id, reason, bytes, more)
-  local key = E .. 'task:' .. id
-  if redis.call('EXISTS', key) == 1 then return end
-  local order = string.format('%d', redis.call('HINCRBY', KEYS[1], 'order', 1))
-  local failure = cjson.encode({type = 'MessageRejected', message = reason, traceback = ''})
-  redis.call('HSET', key, 'status', 'rejected', 'task', more.task or '', 'args', more.args or '[]',
-             'kwargs', more.kwargs or '{}', 'error', failure, 'message', bytes, 'submitted_at', at, 'finished_at', at, 'order', order)
-  redis.call('ZADD', E .. 'all', order, id)
-  redis.call('ZADD', E .. 'rejected', string.format('%d', now), id)
-  note('reject', id, {error = failure, message = bytes})
+  if redis.call('EXISTS', E .. 'task:' .. id) == 1 then return end
+  transition({action = 'reject', id = id, task = more.task, args = more.args, kwargs = more.kwargs, order = next_order(),
+              error = cjson.encode({type = 'MessageRejected', message = reason, traceback = ''}), message = bytes})
+end
+
+local function create(partition, m, mark)
+  transition({action = 'admit', id = m.id, task = m.task, args = m.args, kwargs = m.kwargs, order = next_order(),
+              partition = tonumber(partition), offset = tonumber(m.offset), mark = mark,
+              max_retries = m.max_retries ~= '' and m.max_retries or nil,
+              time_limit = m.time_limit ~= '' and m.time_limit or nil})
+  return true
 end
 
 -- A message of another producer: a new task, the same one again, or another one under a known id.
 local function admit_foreign(partition, m)
   local floor = redis.call('HGET', P .. 'floors', partition)
   if floor and tonumber(m.offset) < tonumber(floor) then return end
-  local key = E .. 'task:' .. m.id
-  local rec = redis.call('HMGET', key, 'status', 'task', 'args', 'kwargs')
-  if rec[1] and rec[1] ~= 'withdrawn' then
-    if rec[2] ~= m.task or rec[3] ~= m.args or rec[4] ~= m.kwargs then
-      reject('rejected-' .. partition .. '-' .. m.offset, 'the id ' .. m.id .. ' belongs to another task',
-             '', {task = m.task, args = m.args, kwargs = m.kwargs})
-    else                                         -- its producer was acknowledged too: nobody can withdraw it any more
-      redis.call('HSET', key, 'shared', '1')
-      return redis.call('ZREM', E .. 'registered', m.id) == 1
-    end
-    return
+  local rec = redis.call('HMGET', E .. 'task:' .. m.id, 'status', 'task', 'args', 'kwargs', 'shared')
+  if not rec[1] or rec[1] == 'withdrawn' then return create(partition, m) end
+  if rec[2] ~= m.task or rec[3] ~= m.args or rec[4] ~= m.kwargs then
+    reject('rejected-' .. partition .. '-' .. m.offset, 'the id ' .. m.id .. ' belongs to another task',
+           '', {task = m.task, args = m.args, kwargs = m.kwargs})
+  else                                           -- its producer was acknowledged too: nobody can withdraw it any more
+    if not rec[5] then transition({action = 'share', id = m.id}) end
+    return redis.call('ZREM', E .. 'registered', m.id) == 1
   end
-  local order = string.format('%d', redis.call('HINCRBY', KEYS[1], 'order', 1))
-  redis.call('DEL', key)
-  redis.call('HSET', key, 'status', 'queued', 'task', m.task, 'args', m.args, 'kwargs', m.kwargs, 'submitted_at', at,
-             'submitted_by', 'kafka', 'order', order)
-  if m.max_retries ~= '' then redis.call('HSET', key, 'max_retries', m.max_retries) end
-  if m.time_limit ~= '' then redis.call('HSET', key, 'time_limit', m.time_limit) end
-  redis.call('ZADD', E .. 'all', order, m.id)
-  note('admit', m.id, {task = m.task, args = m.args, kwargs = m.kwargs, partition = tonumber(partition),
-                       offset = tonumber(m.offset)})
-  return true
+end
+
+local function within(number, ranges)            -- 'last first-last …': behind last, or in a gap before it
+  local last, gaps = string.match(ranges, '^(%d+)(.*)$')
+  if number > tonumber(last) then return true end
+  for from, to in string.gmatch(gaps, '(%d+)%-(%d+)') do
+    if number >= tonumber(from) and number <= tonumber(to) then return true end
+  end
+end
+
+-- Whether Redis came back without the registration that a message of ours follows, and no reset came after it.
+local function was_forgotten(m)
+  local its, reset_in = tonumber(m.generation), tonumber(redis.call('HGET', KEYS[1], 'reset_in') or 0)
+  if its >= tonumber(generation) or its < reset_in then return false end
+  if its == reset_in and tonumber(m.epoch) < tonumber(epoch) then return false end
+  local led_back = redis.call('HGETALL', P .. 'generations')
+  for i = 1, #led_back, 2 do
+    if tonumber(led_back[i]) > its and within(tonumber(m.seq), led_back[i + 1]) then
+      return redis.call('EXISTS', E .. 'task:' .. m.id) == 0
+    end
+  end
+  return false
 end
 
 local cursor = 12                                -- the next argument
@@ -107,22 +127,32 @@ local function argument()
   return ARGV[cursor - 1]
 end
 
-local function admit(partition, stored)
+local function contents(m)
+  m.task, m.args, m.kwargs, m.max_retries, m.time_limit = argument(), argument(), argument(), argument(), argument()
+end
+
+local function message()                         -- the next one of the arguments
   local m = {offset = argument(), kind = argument(), bytes = tonumber(argument())}
-  local word = word                              -- what lies below the position was read before (rule offset)
-  if stored and tonumber(m.offset) < tonumber(stored) then word = 'known' end
+  if m.kind == 'bad' then
+    m.value, m.reason = argument(), argument()
+    return m
+  end
+  m.id = argument()
+  if m.kind ~= 'task' then m.epoch, m.generation, m.seq = argument(), argument(), argument() end
+  if m.kind ~= 'ours' then contents(m) end
+  return m
+end
+
+local function admit(partition, m)
   local into_ready
   if m.kind == 'bad' then
-    local value, reason = argument(), argument()
-    if word == 'admitted' then reject('rejected-' .. partition .. '-' .. m.offset, reason, value, {}) end
+    reject('rejected-' .. partition .. '-' .. m.offset, m.reason, m.value, {})
   elseif m.kind == 'task' then
-    m.id, m.task, m.args, m.kwargs = argument(), argument(), argument(), argument()
-    m.max_retries, m.time_limit = argument(), argument()
-    into_ready = word == 'admitted' and admit_foreign(partition, m)
+    into_ready = admit_foreign(partition, m)
+  elseif m.generation ~= generation and was_forgotten(m) then
+    into_ready = create(partition, m, m.generation .. '-' .. m.seq)
   else                                           -- our header: it never creates a record (rule mark)
-    m.id, m.epoch = argument(), argument()
-    cursor = cursor + 2
-    into_ready = word == 'admitted' and m.epoch == epoch and redis.call('ZREM', E .. 'registered', m.id) == 1
+    into_ready = m.epoch == epoch and redis.call('ZREM', E .. 'registered', m.id) == 1
   end
   if into_ready then
     redis.call('RPUSH', E .. 'ready', m.id)
@@ -134,13 +164,21 @@ for _ = 1, tonumber(ARGV[11]) do
   local partition, began, next_offset, count = argument(), argument(), argument(), tonumber(argument())
   local stored = redis.call('HGET', P .. 'positions', partition)
   local first = string.match(began, '^first:(%d+)$')
-  word = 'admitted'
+  local word = 'admitted'
   if count > 0 and (redis.call('LLEN', E .. 'ready') >= tonumber(ARGV[8]) or bytes >= tonumber(ARGV[9])) then
     word = 'full'
   elseif stored and stored ~= (first or began) or not stored and not first then
     word = 'seek'
   end
-  for _ = 1, count do admit(partition, stored) end
+  local messages = {}
+  for i = 1, count do
+    messages[i] = message()
+    if word == 'admitted' and messages[i].kind == 'ours' and messages[i].generation ~= generation
+       and was_forgotten(messages[i]) then word = 'whole' end
+  end
+  for _, m in ipairs(word == 'admitted' and messages or {}) do       -- below the position: read before (rule offset)
+    if not stored or tonumber(m.offset) >= tonumber(stored) then admit(partition, m) end
+  end
   if word == 'admitted' and (not stored or tonumber(stored) < tonumber(next_offset)) then
     redis.call('HSET', P .. 'positions', partition, next_offset)
     positions = positions or {}
@@ -162,8 +200,8 @@ end
 
 -- Hand out -------------------------------------------------------------------------------------------------------------
 
-if not repeated and free > 0 then
-  local claim = me .. ' ' .. token
+local joining = told[3]                          -- its join is not yet in the event log (rule joinwait)
+if not repeated and not joining and free > 0 then
   local size = 0                                 -- of the reply, in bytes of arguments
   for _, id in ipairs(redis.call('LPOP', E .. 'ready', free) or {}) do
     local n, key = #tasks + 1, E .. 'task:' .. id
@@ -172,12 +210,10 @@ if not repeated and free > 0 then
       returned[#returned + 1] = id
     elseif task[2] and task[3] and task[4] then
       size = size + #task[3] + #task[4]
-      task[5] = string.format('%d', tonumber(task[5] or 0) + 1)
-      redis.call('HSET', key, 'status', 'processing', 'worker_id', plain(me), 'claim', claim, 'attempt', task[5],
-                 'started_at', at)
-      redis.call('ZADD', E .. 'processing', string.format('%d', (seq + 1) * 1000 + n), id)
+      local attempt = tonumber(task[5] or 0) + 1
+      task[5] = string.format('%d', attempt)
+      transition({action = 'take', id = id, attempt = attempt, worker = me})
       tasks[n], given[n] = task, id .. '@' .. token
-      note('take', id, {attempt = tonumber(task[5]), worker = me})
     else
       forget(id)
     end
@@ -191,7 +227,8 @@ if positions or #tasks > 0 then
   bytes = left == 0 and 0 or math.floor(bytes * left / (left + #tasks))
   redis.call('HSET', E .. 'load', 'bytes', string.format('%d', bytes))
 end
-if #tasks < free and not repeated then redis.call('SADD', P .. 'idle', me) else redis.call('SREM', P .. 'idle', me) end
+local idle = #tasks < free and not repeated and not joining
+redis.call(idle and 'SADD' or 'SREM', P .. 'idle', me)
 wake(left)
 commit('take', me, positions and {admitted = #admitted > 0 and admitted or nil, positions = positions})
 local due = redis.call('ZRANGE', E .. 'delayed', 0, 0, 'WITHSCORES')[2]

@@ -8,10 +8,7 @@ local limit, more = tonumber(ARGV[2]), ''
 
 local function expire(status, ids)
   for _, id in ipairs(ids) do
-    redis.call('UNLINK', E .. 'task:' .. id)
-    redis.call('ZREM', E .. status, id)
-    redis.call('ZREM', E .. 'all', id)
-    note('expire', id)
+    transition({action = 'expire', id = id}, status)
   end
   if #ids == limit then more = 'more' end
 end
@@ -25,12 +22,12 @@ if surplus > 0 then expire('rejected', redis.call('ZRANGE', E .. 'rejected', 0, 
 
 local old = redis.call('LINDEX', P .. 'old', 0)
 if old then
-  local O, ids = P .. old .. ':', {}
+  local O = P .. old .. ':'
   local rows = redis.call('ZPOPMIN', O .. 'all', limit)
   for i = 1, #rows, 2 do redis.call('UNLINK', O .. 'task:' .. rows[i]) end
   if #rows == 0 then
     redis.call('UNLINK', O .. 'all', O .. 'registered', O .. 'ready', O .. 'delayed', O .. 'processing', O .. 'success',
-               O .. 'failed', O .. 'rejected', O .. 'load')
+               O .. 'failed', O .. 'rejected', O .. 'load', O .. 'forgotten')
     redis.call('LPOP', P .. 'old')
   end
   more = 'more'

@@ -4,20 +4,16 @@
 --
 -- Returns {'ok', word}   word   refused · acknowledged (claimed or ended) · unknown (everything else)
 
-local id, refused = ARGV[1], 'refused'
-if ARGV[4] ~= '' and ARGV[4] ~= generation then refused = 'unknown' end      -- rule withdrawgen
-local key = E .. 'task:' .. id
-local rec = redis.call('HMGET', key, 'status', 'submitted_by', 'shared', 'claim')
+local id, name = ARGV[1], ARGV[2]
+local rec = redis.call('HMGET', E .. 'task:' .. id, 'status', 'submitted_by', 'shared', 'claim', 'withdrawn', 'mark')
+local names = ' ' .. (rec[5] or '') .. ' '
 if ARGV[3] ~= '' and ARGV[3] ~= epoch then return {'ok', 'unknown'} end
-if not rec[1] or rec[2] ~= ARGV[2] or rec[3] then return {'ok', 'unknown'} end
-if rec[1] == 'withdrawn' then return {'ok', refused} end
+local older = ARGV[4] ~= '' and ARGV[4] ~= generation                    -- what happened since is not known for certain
+if string.find(names, ' ' .. name .. ' ', 1, true) then return {'ok', older and 'unknown' or 'refused'} end
+if rec[2] ~= name or rec[3] then return {'ok', 'unknown'} end
 if rec[1] ~= 'queued' or rec[4] then return {'ok', 'acknowledged'} end
+if older or string.match(rec[6], '^%d+') ~= generation then return {'ok', 'unknown'} end      -- rules withdrawgen, keepold
 
-if redis.call('ZREM', E .. 'registered', id) == 0 then redis.call('LREM', E .. 'ready', 1, id) end
-redis.call('ZREM', E .. 'all', id)
-redis.call('DEL', key)                           -- a late message of it creates nothing; this only answers a repeat
-redis.call('HSET', key, 'status', 'withdrawn', 'submitted_by', ARGV[2])
-redis.call('PEXPIRE', key, 3600000)
-note('withdraw', id)
+transition({action = 'withdraw', id = id, submitted_by = name})
 commit('withdraw', 'client')
-return {'ok', refused}
+return {'ok', 'refused'}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from _yadtq.errors import RedisRestarted
 from _yadtq.records import task_of
 from _yadtq.settings import Settings
 from _yadtq.store import Store
@@ -49,7 +50,10 @@ def all_ended(settings: Settings) -> Iterator[Wait]:
         wanted = list(ids)
 
         def ended() -> list[Task]:
-            records = store.records(wanted)
+            try:
+                records = store.records(wanted)
+            except RedisRestarted as error:
+                raise AssertionError(error) from error  # not yet
             missing = [task_id for task_id, record in zip(wanted, records, strict=True) if not record]
             assert not missing, f"{len(missing)} of {len(wanted)} do not exist: {missing[:5]}"
             tasks = [task_of(task_id, record) for task_id, record in zip(wanted, records, strict=True)]

@@ -7,12 +7,13 @@ Each lies between two markers, `<!-- generated: name -->` and `<!-- end: name --
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from _yadtq.scripts import LUA
 from _yadtq.settings import SETTINGS, Setting
 from _yadtq.states import SHOWN, TRANSITIONS
-from _yadtq.store import LUA
+from tests.support.rights import redis_rights
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = ("prelude", "putback")  # parts of other scripts
+SHARED = ("prelude", "opened", "leading", "transitions", "sweep", "quarantine")  # parts of other scripts
 
 
 def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -86,6 +87,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "transitions": ("docs/states.md", transitions_table),
     "shown": ("docs/states.md", shown_table),
     "scripts": ("docs/protocol.md", scripts),
+    "redis-rights": ("docs/security.md", redis_rights),
 }
 """Name of a part → its page and what makes it."""
 

@@ -11,10 +11,11 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from _yadtq.store import script
+from _yadtq.scripts import script
 
 SCRIPTS = (
-    "beat", "found", "leave", "list", "register", "reset", "retry", "settle", "stats", "take", "tidy", "trim",
+    "apply", "beat", "begin", "confirm", "leave", "list", "open", "register", "reset", "retry", "settle",
+    "stats", "take", "tidy", "trim",
     "unpublished", "view", "watch", "withdraw", "workers",
 )  # fmt: skip
 

@@ -7,8 +7,8 @@ import pytest
 
 import yadtq
 from _yadtq.broker import Broker
-from _yadtq.messages import Submission
-from _yadtq.store import Store
+from _yadtq.messages import Header, Submission
+from _yadtq.store import Registration, Store
 from yadtq import (
     BadArguments,
     BadHandler,
@@ -70,18 +70,22 @@ class FakeStore:
     def ping(self) -> None:
         self._called("ping")
 
-    def register(self, tasks: Sequence[Submission]) -> tuple[str, str, str, list[str]]:
-        self._called("register")
-        return "1", "0", "1", [self.words.get(each.id, "publish") for each in tasks]
+    settings = Settings.load({})
 
-    def withdraw(self, each: Submission, epoch: str, generation: str) -> str:
-        self._called(f"withdraw {each.id} {epoch}-{generation}")
+    def register(self, tasks: Sequence[Submission]) -> list[Registration]:
+        self._called("register")
+        return [Registration(self.words.get(each.id, "publish"), Header("0", "1", "1")) for each in tasks]
+
+    def withdraw(self, each: Submission, header: Header | None) -> str:
+        self._called(f"withdraw {each.id} {header.epoch if header else ''}-{header.generation if header else ''}")
         self._called("withdraw")
         return self.word
 
-    def found(self, generation: int) -> None:
-        self._called("found")
+    def begin(self, leader: str, new: bool, least: int) -> str:
+        """Another program founds the queue meanwhile."""
+        self._called("begin")
         del self.fails["register"]
+        return "open"
 
     def close(self) -> None: ...
 
@@ -128,7 +132,7 @@ def test_what_is_in_the_queue_already_is_not_published_again(
 def test_an_empty_redis_is_founded(client: TaskClient, store: FakeStore) -> None:
     store.fails["register"] = QueueMissing("none")
     assert client.submit("add", 1, task_id="a") == "a"
-    assert store.calls == ["ping", "register", "found", "register"]
+    assert store.calls == ["ping", "register", "begin", "register"]
 
 
 def test_many_go_in_parts_and_keep_their_order(client: TaskClient, store: FakeStore) -> None:

@@ -28,8 +28,8 @@ LAYERS = (
 STRANGERS = ("store", "broker", "pool")  # none of them knows another one
 # Who may import a package that costs 0.14 s and more.
 COSTLY = {
-    "redis": ("_yadtq/store.py",),
-    "kafka": ("_yadtq/broker.py", "_yadtq/consumer.py"),
+    "redis": ("_yadtq/scripts.py",),
+    "kafka": ("_yadtq/broker.py", "_yadtq/consumer.py", "_yadtq/event_log.py"),
     "tabulate": ("shell/render.py",),
     "prompt_toolkit": ("shell/", "dashboard/"),
 }

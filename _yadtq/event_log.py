@@ -1,0 +1,71 @@
+"""The event log in Kafka: how it is written and read. Which of its entries count: history.py."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import kafka
+from kafka import errors as kafka_errors
+
+from _yadtq.broker import EVENT_BYTES, Broker, connected, unreachable
+from _yadtq.errors import ServerUnreachable
+from _yadtq.history import Entry, entry_of, stamped
+from _yadtq.settings import Settings
+
+READ_SECONDS = 10.0  # without an entry that must be there
+
+
+class EventLog:
+    """Appends to the log, and reads it."""
+
+    def __init__(self, settings: Settings, broker: Broker) -> None:
+        self._settings, self._broker = settings, broker
+
+    def append(self, generation: str, entries: Sequence[tuple[str, str]]) -> tuple[int, int, Exception | None]:
+        """Sends entries of the outbox: id and JSON of each.
+
+        Returns how many Kafka has, none missing before the last of them, the offset behind them, and what went wrong.
+        """
+        outcomes = self._broker.publish_events([stamped(generation, *entry) for entry in entries])
+        offset, sent = 0, 0
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                return sent, offset, outcome
+            offset, sent = outcome + 1, sent + 1
+        return sent, offset, None
+
+    def begin(self, generation: int, kept: int) -> int:
+        """Appends the marker of a generation. kept: seq that Redis had. Returns its offset."""
+        marker = json.dumps({"generation": generation, "action": "generation", "kept": kept})
+        (outcome,) = self._broker.publish_events([(f"{generation}-0", marker)])
+        if isinstance(outcome, Exception):
+            raise ServerUnreachable("kafka", f"Kafka has not taken an event: {outcome}; it is tried again")
+        return outcome
+
+    def read(self, first: int, end: int) -> Iterator[Entry]:
+        """The entries from an offset on, or from where the log begins now, up to the offset `end`."""
+        partition = kafka.TopicPartition(self._broker.keys.events_topic, 0)
+        try:
+            consumer: Any = connected(
+                kafka.KafkaConsumer,
+                self._settings,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                max_partition_fetch_bytes=EVENT_BYTES,
+                allow_auto_create_topics=False,
+            )
+        except (kafka_errors.KafkaError, OSError) as error:
+            raise unreachable(self._settings, error) from error
+        try:
+            consumer.assign([partition])
+            consumer.seek(partition, max(first, consumer.beginning_offsets([partition])[partition]))
+            while consumer.position(partition) < end:
+                rows = consumer.poll(timeout_ms=int(READ_SECONDS * 1000)).get(partition, [])
+                if not rows:
+                    raise ServerUnreachable("kafka", "Kafka does not give the event log: it is read again")
+                yield from (entry_of(row.key, row.value) for row in rows if row.offset < end)
+        except (kafka_errors.KafkaError, OSError) as error:
+            raise unreachable(self._settings, error) from error
+        finally:
+            consumer.close(timeout_ms=2000)

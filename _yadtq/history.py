@@ -1,0 +1,83 @@
+"""The entries of the event log, and which of them count.
+
+An entry counts unless it lies behind a marker of a newer generation than its own: then a late relay has sent what Redis
+had forgotten when that generation began (rule void). What counts may be there twice, after a crash; `seq` tells.
+"""
+
+import heapq
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+REORDERED = 10_000  # entries that are looked through for one that is missing
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One event. generation: in which it was sent. token: names the call that it tells of, and the claims of that call.
+
+    A marker, with which a generation begins, has the seq 0.
+    """
+
+    seq: int
+    generation: int
+    token: str
+    event: str = field(compare=False)
+
+
+def stamped(generation: str, entry: str, event: str) -> tuple[str, str]:
+    """An entry of the outbox, as it is sent: key and value."""
+    return f"{generation}-{entry.rpartition('-')[2]}", f'{{"generation":{generation},"token":"{entry}",{event[1:]}'
+
+
+def entry_of(key: bytes, value: bytes) -> Entry:
+    """An entry from its message."""
+    generation, _, seq = key.decode().partition("-")
+    text = value.decode()
+    return Entry(int(seq), int(generation), json.loads(text).get("token", ""), text)
+
+
+class History:
+    """The entries that count and that Redis has forgotten, in their order. Pure: entries go in as the log has them.
+
+    generation: which Redis was in. kept: seq up to which it knows all. gaps: numbers that the log lacks, first and last
+    of each. began: generation → up to which seq all was known when it began. newest: the highest generation seen.
+    """
+
+    def __init__(self, generation: int, kept: int) -> None:
+        self.newest, self.reached = generation, kept
+        self.gaps: list[tuple[int, int]] = []
+        self.began: dict[int, int] = {}
+        self._highest = 0
+        self._waiting: list[Entry] = []  # a heap
+
+    def add(self, entry: Entry) -> Iterator[Entry]:
+        """Takes the next entry of the log; gives those whose turn it is."""
+        if entry.generation < self.newest:
+            return
+        self.newest = entry.generation
+        if entry.seq == 0:
+            self.began[entry.generation] = max(self._highest, int(json.loads(entry.event)["kept"]))
+            return
+        self._highest = max(self._highest, entry.seq)
+        if entry.seq > self.reached:
+            heapq.heappush(self._waiting, entry)
+        yield from self._due(REORDERED)
+
+    def rest(self) -> Iterator[Entry]:
+        """At the end of the log."""
+        yield from self._due(0)
+
+    def _due(self, most: int) -> Iterator[Entry]:
+        while self._waiting and (len(self._waiting) > most or self._waiting[0].seq <= self.reached + 1):
+            entry = heapq.heappop(self._waiting)
+            if entry.seq <= self.reached:
+                continue  # sent twice
+            if entry.seq > self.reached + 1:
+                self.gaps.append((self.reached + 1, entry.seq - 1))
+            self.reached = entry.seq
+            yield entry
+
+    def forgotten(self) -> str:
+        """Which numbers nobody knows any more, as the script `open` takes them."""
+        return " ".join([str(self.reached), *(f"{first}-{last}" for first, last in self.gaps)])
