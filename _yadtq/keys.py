@@ -20,8 +20,8 @@ EPOCH_KEYS = (
 )
 # Everything of one queue: '{namespace}:' + name.
 QUEUE_KEYS = (
-    "meta", "events", "positions", "floors", "leases", "workers", "worker:<incarnation>", "idle", "old", "joining", "unconfirmed",
-    "generations",
+    "meta", "events", "positions", "floors", "leases", "workers", "worker:<incarnation>", "idle", "old", "joining",
+    "unconfirmed", "generations",
 )  # fmt: skip
 
 

@@ -99,11 +99,13 @@ local function admit_foreign(partition, m)
   end
 end
 
-local function within(number, ranges)            -- 'last first-last …': behind last, or in a gap before it
+-- Whether a registration with this number was forgotten, and its id is free. ranges: 'last first-last …'. Behind the
+-- last number that is known, a tombstone is of an earlier submission; in a gap before it, it may be its own.
+local function free_for(number, ranges, status)
   local last, gaps = string.match(ranges, '^(%d+)(.*)$')
-  if number > tonumber(last) then return true end
+  if number > tonumber(last) then return not status or status == 'withdrawn' end
   for from, to in string.gmatch(gaps, '(%d+)%-(%d+)') do
-    if number >= tonumber(from) and number <= tonumber(to) then return true end
+    if number >= tonumber(from) and number <= tonumber(to) then return not status end
   end
 end
 
@@ -113,10 +115,9 @@ local function was_forgotten(m)
   if its >= tonumber(generation) or its < reset_in then return false end
   if its == reset_in and tonumber(m.epoch) < tonumber(epoch) then return false end
   local led_back = redis.call('HGETALL', P .. 'generations')
+  local status = redis.call('HGET', E .. 'task:' .. m.id, 'status')
   for i = 1, #led_back, 2 do
-    if tonumber(led_back[i]) > its and within(tonumber(m.seq), led_back[i + 1]) then
-      return redis.call('EXISTS', E .. 'task:' .. m.id) == 0
-    end
+    if tonumber(led_back[i]) > its and free_for(tonumber(m.seq), led_back[i + 1], status) then return true end
   end
   return false
 end
