@@ -86,8 +86,8 @@ def test_brokers_are_a_list_of_host_and_port(servers: str) -> None:
 
 
 def test_words_are_read_in_any_case() -> None:
-    s = Settings.load({"REDIS_TLS": " Yes ", "LOG_LEVEL": "debug", "KAFKA_SECURITY_PROTOCOL": "sasl_ssl"})
-    assert (s.redis_tls, s.log_level, s.kafka_security_protocol) == (True, "DEBUG", "SASL_SSL")
+    s = Settings.load({"REDIS_TLS": " Yes ", "LOG_LEVEL": "debug", "KAFKA_SECURITY_PROTOCOL": "ssl"})
+    assert (s.redis_tls, s.log_level, s.kafka_security_protocol) == (True, "DEBUG", "SSL")
     assert Settings.load({"REDIS_TLS": "off"}).redis_tls is False
 
 
