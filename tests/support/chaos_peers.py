@@ -1,5 +1,6 @@
 """The comparison: the same tasks, the same kills and the same ledger, for us and for other task queues."""
 
+import contextlib
 import os
 import random
 import signal
@@ -23,7 +24,7 @@ from tests.support.servers import ROOT
 from tests.support.waiting import eventually
 from yadtq import Call
 
-TASKS, WORKERS, SLOTS, KILLS = 500, 4, 3, 5
+TASKS, TASK_SECONDS, WORKERS, SLOTS, KILLS = 500, 0.5, 4, 3, 5
 RUNS_BETWEEN = 60  # from one kill to the next
 PATIENCE_SECONDS = 180.0  # until what has not ended counts as lost
 PEERS = {"Celery": "tests.chaos.peers.celery_queue", "RQ": "tests.chaos.peers.rq_queue"}
@@ -33,7 +34,9 @@ REQUIREMENTS = ROOT / "tests" / "chaos" / "peers" / "requirements.txt"
 
 def peers(folder: Path, seed: int, say: Say) -> Result:
     """500 tasks of 0.5 s, 4 workers, 5 SIGKILLs: what became of the tasks, in a table."""
-    result = Result(f"{TASKS} tasks of 0.5 s, {WORKERS} workers of {SLOTS}, {KILLS} SIGKILLs, as others do it")
+    result = Result(
+        f"{TASKS} tasks of {TASK_SECONDS} s, {WORKERS} workers of {SLOTS}, {KILLS} SIGKILLs, as others do it"
+    )
     python = installed(say)
     rows = [("YADTQ", _ours(folder / "yadtq", seed, say))]
     for name, module in PEERS.items():
@@ -66,7 +69,7 @@ def _ours(folder: Path, seed: int, say: Say) -> Tally:
     try:
         arena.start(WORKERS)
         began = now()
-        ids = arena.submit([Call("work", (0.5,)) for _ in range(TASKS)])
+        ids = arena.submit([Call("work", (TASK_SECONDS,)) for _ in range(TASKS)])
 
         def kill(number: int) -> None:
             say(f"  YADTQ: SIGKILL of {name_of(number)}")
@@ -80,11 +83,27 @@ def _ours(folder: Path, seed: int, say: Say) -> Tally:
 
 
 def _kills(wait: Callable[[], object], kill: Callable[[int], None], seed: int) -> None:
-    """Kills the same workers of every task queue, each after so many more starts."""
+    """Kills the same workers of every task queue, each after so many more starts and somewhere within a task."""
     chance = random.Random(seed)
     for _ in range(KILLS):
         wait()
+        pause(chance.uniform(0, TASK_SECONDS))
         kill(chance.randint(1, WORKERS))
+
+
+def pause(seconds: float) -> None:
+    end = now() + seconds
+    eventually(lambda: now() >= end, seconds + 1)
+
+
+def _session(leader: int) -> list[int]:
+    """All processes of a session. Its leader is not reaped yet, so its number is nobody else's."""
+    found = []
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(ProcessLookupError):
+            if name.isdigit() and os.getsid(int(name)) == leader:
+                found.append(int(name))
+    return found
 
 
 class Peer:
@@ -139,13 +158,13 @@ class Peer:
     def _kill(self, number: int) -> None:
         """The whole worker, as when its container is killed; another one takes its place after a second."""
         self._end(number)
-        back = now() + DOWN_SECONDS
-        eventually(lambda: now() >= back)
+        pause(DOWN_SECONDS)
         self._start(number)
 
     def _end(self, number: int) -> None:
         worker = self._workers.pop(number)
-        os.killpg(worker.pid, signal.SIGKILL)
+        for each in _session(worker.pid):
+            os.kill(each, signal.SIGKILL)
         worker.wait()
 
     def _runs(self) -> list[Run]:

@@ -33,7 +33,7 @@ def main() -> None:
     if sys.argv[1] == "submit":
         opened = queue()
         for number in range(int(sys.argv[2])):
-            opened.enqueue(record, f"task{number}", retry=Retry(max=5), job_timeout=10, result_ttl=0)
+            opened.enqueue(record, f"task{number}", retry=Retry(max=5), job_timeout=10)
     else:
         slots = [multiprocessing.Process(target=serve) for _ in range(int(sys.argv[3]))]
         for slot in slots:
