@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from _yadtq.store import LUA
+from _yadtq.scripts import LUA
 from tests.support.servers import ROOT
 
 SOURCES = ("pyproject.toml", "README.md", "yadtq.py", "_yadtq")
