@@ -286,7 +286,7 @@ class TaskClient:
         tasks = [each for each, _ in part]
         try:
             answers = self._read(lambda: self._store.register(tasks))
-        except ServerUnreachable as error:  # the script may have run, and only the reply was lost
+        except (ServerUnreachable, RedisRestarted) as error:  # the script may have run, and only the reply was lost
             return self._withdraw(tasks, None, error)
         pairs = list(zip(part, answers, strict=True))
         refused: Problems = {each.id: REFUSALS[a.word].about(each.id) for (each, _), a in pairs if a.word in REFUSALS}
@@ -307,7 +307,7 @@ class TaskClient:
         for each in tasks:
             try:
                 word = self._store.withdraw(each, header) if answers else "unknown"
-            except (ServerUnreachable, QueueMissing):
+            except (ServerUnreachable, QueueMissing, RedisRestarted):
                 word, answers = "unknown", False  # nor can the others be taken back
             if word != "acknowledged":
                 kind = SubmissionRefused if word == "refused" else SubmissionUnknown
