@@ -23,7 +23,7 @@ class Transition(NamedTuple):
 
 TRANSITIONS = (
     Transition("", QUEUED, "register", "register", "a client submits"),
-    Transition("", QUEUED, "take", "admit", "a worker reads a message that another producer sent"),
+    Transition("", QUEUED, "take", "admit", "a worker reads another producer's message, or ours of a forgotten task"),
     Transition("", REJECTED, "take", "reject", "a worker reads a message that is no task"),
     Transition(QUEUED, "", "withdraw", "withdraw", "a client's submission failed, and it never runs"),
     Transition(QUEUED, PROCESSING, "take", "take", "a worker with a free slot takes it"),
@@ -32,6 +32,8 @@ TRANSITIONS = (
     Transition(PROCESSING, QUEUED, "settle", "retry", "its handler raised; it waits until retry_at"),
     Transition(PROCESSING, QUEUED, "settle", "crash", "its own process died"),
     Transition(PROCESSING, QUEUED, "settle", "release", "its worker stops, or had not begun it"),
+    Transition(PROCESSING, QUEUED, "take", "release", "the answer that gave it was never read"),
+    Transition(PROCESSING, QUEUED, "confirm", "release", "Redis was restarted, and its worker does not hold it"),
     Transition(PROCESSING, QUEUED, "take", "reclaim", "its worker's lease lapsed"),
     Transition(PROCESSING, FAILED, "take", "failed", "its worker's lease lapsed once too often"),
     Transition(FAILED, QUEUED, "retry", "requeue", "a person retries it"),

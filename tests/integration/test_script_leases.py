@@ -115,7 +115,7 @@ def test_who_sweeps_finds_a_missing_lease_too(queue: ScriptQueue, hand: Hand, ot
 
 def test_joining_twice_is_joining_once(queue: ScriptQueue) -> None:
     for _ in range(2):
-        queue.store.join("worker1~a1", '{"host":"h"}', 3)
+        queue.store.join("worker1~a1", '{"host":"h"}', 3, "")
     assert [(e["action"], e["actor"]) for e in queue.events()] == [("join", "worker1~a1")]
     ((name, live, fields),) = queue.store.workers()
     assert (name, live, fields["about"], fields["slots"], fields["state"]) == (
@@ -125,13 +125,13 @@ def test_joining_twice_is_joining_once(queue: ScriptQueue) -> None:
 
 def test_a_heartbeat_says_how_the_worker_is(queue: ScriptQueue, hand: Hand) -> None:
     claims = claims_of(queue, hand, 2)
-    assert queue.store.beat(hand.name, "draining", 7, claims[1].name, "", "") == (False, False)
+    assert queue.store.beat(hand.name, "draining", 7, claims[1].name, "", "") == (False, False, False)
     ((_, _, fields),) = queue.store.workers()
     assert (fields["state"], fields["executed"], fields["running"]) == ("draining", "7", claims[1].name)
     assert float(fields["last_seen"]) >= float(fields["started_at"])
     queue.redis.delete(f"{queue.prefix}worker:{hand.name}")
-    assert hand.beat() == (False, True)  # say again what you are
-    assert queue.store.beat(hand.name, "online", 0, "", "{}", "") == (False, False)
+    assert hand.beat() == (False, True, False)  # say again what you are
+    assert queue.store.beat(hand.name, "online", 0, "", "{}", "") == (False, False, False)
     assert queue.redis.ttl(f"{queue.prefix}worker:{hand.name}") > 80_000
 
 

@@ -47,9 +47,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.queue.redis.unlink(*self.queue.redis.keys(f"{self.queue.prefix}*"))
-        self.queue.kafka.clear()
-        self.queue.store.found(1)
+        self.queue.begin_anew()
         self.known: dict[str, Known] = {}
         self.number = 0
         self.lives = [self.new_life(), self.new_life()]
@@ -111,7 +109,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def reset(self) -> None:
         self.number += 1
-        removed = self.queue.store.reset(f"r{self.number}", {0: len(self.queue.kafka.get(0, []))})
+        removed, _ = self.queue.store.reset(f"r{self.number}", {0: len(self.queue.kafka.get(0, []))})
         assert removed == len(self.known)
         self.known.clear()
         for life in self.lives:

@@ -151,7 +151,7 @@ def test_stats_count_everything_at_one_instant(queue: ScriptQueue) -> None:
     assert reply[10] == len(queue.events())
     assert queue.store.positions() == {0: 12}
     assert queue.counts() == {"queued": 6, "processing": 2, "success": 2, "failed": 2, "rejected": 2}
-    queue.check()
+    queue.check_agreement()
 
 
 # -- unpublished

@@ -1,66 +1,9 @@
-"""found, reset, tidy and trim: how a queue begins, how it is emptied in one instant, and how what has ended goes."""
-
-from collections.abc import Callable
+"""reset, tidy and trim: how a queue is emptied in one instant, and how what has ended goes."""
 
 import pytest
 
-from _yadtq.errors import ProtocolTooNew, QueueMissing
-from _yadtq.messages import Header, Ours
+from _yadtq.messages import Ours
 from tests.support.script_queue import ScriptQueue, ids
-
-CALLS: dict[str, Callable[[ScriptQueue], object]] = {
-    "register": lambda q: q.register(q.task("b")),
-    "withdraw": lambda q: q.withdraw(q.task("b")),
-    "take": lambda q: q.store.take("w~1", 1, 0, 1, "", []),
-    "settle": lambda q: q.store.settle("w~1", [], 0.0),
-    "beat": lambda q: q.store.beat("w~1", "online", 0, "", "", ""),
-    "join": lambda q: q.store.join("w~1", "{}", 1),
-    "leave": lambda q: q.store.leave("w~1"),
-    "retry": lambda q: q.store.retry("a", "r"),
-    "reset": lambda q: q.store.reset("r", {}),
-    "tidy": lambda q: q.store.tidy(),
-    "trim": lambda q: q.store.trim("1-1"),
-    "unpublished": lambda q: q.store.unpublished(None, 0, 1),
-    "watch": lambda q: q.store.watch("c", ["a"]),
-    "list": lambda q: q.store.ids("", 0, 1),
-    "view": lambda q: q.store.records(["a"]),
-    "stats": lambda q: q.store.stats(),
-    "workers": lambda q: q.store.workers(),
-}
-
-
-# -- a queue begins
-
-
-def test_a_queue_begins_once(queue: ScriptQueue) -> None:
-    queue.register(queue.task("a"))
-    before = queue.redis.hgetall(f"{queue.prefix}meta")
-    queue.store.found(99)
-    assert queue.redis.hgetall(f"{queue.prefix}meta") == before
-    assert (before["protocol"], before["generation"], before["epoch"]) == ("1", "1", "0")
-
-
-@pytest.mark.parametrize("call", CALLS)
-def test_without_a_queue_nothing_begins_one(queue: ScriptQueue, call: str) -> None:
-    queue.redis.delete(f"{queue.prefix}meta")
-    with pytest.raises(QueueMissing):
-        CALLS[call](queue)
-    assert queue.redis.keys(f"{queue.prefix}*") == []
-
-
-@pytest.mark.parametrize("call", CALLS)
-def test_what_a_newer_program_wrote_is_not_touched(queue: ScriptQueue, call: str) -> None:
-    queue.register(queue.task("a"))
-    queue.redis.hset(f"{queue.prefix}meta", "protocol", "2")
-    keys = sorted(queue.redis.keys(f"{queue.prefix}*"))
-    before = [queue.redis.dump(key) for key in keys]
-    with pytest.raises(ProtocolTooNew, match="newer YADTQ"):
-        CALLS[call](queue)
-    assert sorted(queue.redis.keys(f"{queue.prefix}*")) == keys
-    assert [queue.redis.dump(key) for key in keys] == before
-
-
-# -- reset
 
 
 def test_a_reset_removes_what_was_there_and_keeps_what_comes(queue: ScriptQueue) -> None:
@@ -70,7 +13,7 @@ def test_a_reset_removes_what_was_there_and_keeps_what_comes(queue: ScriptQueue)
     first, second, third = hand.take().claims
     hand.settle(first)
     hand.settle(second, "failed")
-    assert queue.store.reset("r1", {0: len(queue.kafka[0])}) == 7
+    assert queue.store.reset("r1", {0: len(queue.kafka[0])})[0] == 7
     assert queue.counts() == dict.fromkeys(queue.counts(), 0)
     assert queue.store.ids("", 0, 10) == []
     assert hand.settle(third) == "refused"
@@ -83,12 +26,12 @@ def test_a_reset_removes_what_was_there_and_keeps_what_comes(queue: ScriptQueue)
 
 def test_a_repeated_reset_is_the_same_one(queue: ScriptQueue) -> None:
     queue.register(queue.task("a"))
-    assert queue.store.reset("r1", {0: 5}) == 1
+    first = queue.store.reset("r1", {0: 5})
     queue.register(queue.task("b"))
-    assert queue.store.reset("r1", {0: 9}) == 1
+    assert queue.store.reset("r1", {0: 9}) == first == (1, "1-2")
     assert queue.status("b") == "queued"  # it came after
     assert queue.redis.hgetall(f"{queue.prefix}floors") == {"0": "5"}
-    assert queue.store.reset("r2", {}) == 1
+    assert queue.store.reset("r2", {}) == (1, "1-4")
     assert queue.status("b") == ""
 
 
@@ -115,9 +58,9 @@ def test_floors_are_never_lowered(queue: ScriptQueue) -> None:
 
 
 def test_a_task_registered_before_and_published_after_a_reset_is_gone(queue: ScriptQueue) -> None:
-    generation, epoch, seq, _ = queue.store.register([queue.task("a")])
+    (answer,) = queue.store.register([queue.task("a")])
     queue.store.reset("r1", {})
-    queue.send(Ours(0, 100, "a", Header(epoch, generation, seq)))
+    queue.send(Ours(0, 100, "a", answer.header))
     queue.register(queue.task("a"))  # the same id anew, and its message is on its way
     assert ids(queue.worker().take()) == []
     assert queue.members("registered") == ["a"]
@@ -154,7 +97,7 @@ def test_what_has_not_ended_never_expires(queue: ScriptQueue) -> None:
             queue.redis.hset(queue.key(f"task:{task_id}"), "submitted_at", "1.000")
     brief.store.tidy()
     assert len(queue.members("all")) == 3
-    queue.check()
+    queue.check_agreement()
 
 
 def test_rejected_messages_are_bounded(queue: ScriptQueue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,10 +134,10 @@ def test_what_a_reset_left_is_unlinked_in_bounded_steps(queue: ScriptQueue) -> N
 def test_trim_removes_what_kafka_has(queue: ScriptQueue) -> None:
     for n in range(5):
         queue.register(queue.task(f"t{n}"))
-    assert queue.store.trim("1-3") == 2
-    assert queue.store.trim("1-3") == 2
+    assert queue.store.trim("1-3", "1", 3) == 2
+    assert queue.store.trim("1-3", "1", 3) == 2
     assert [entry for entry, _ in queue.store.events("0-0", 0.01, 10)] == ["1-4", "1-5"]
-    assert queue.store.trim("1-5") == 0
+    assert queue.store.trim("1-5", "1", 5) == 0
     queue.register(queue.task("later"))
     assert [entry for entry, _ in queue.store.events("0-0", 0.01, 10)] == ["1-6"]
     assert queue.store.events("1-6", 0.01, 10) == []

@@ -41,7 +41,7 @@ def _setting_row(setting: Setting) -> tuple[str, str, str, str]:
 def diagram() -> str:
     """The states and their transitions, for Mermaid."""
     arrows = [f"    {t.before or '[*]'} --> {t.after or '[*]'}: {t.action}" for t in TRANSITIONS]
-    return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```"])
+    return "\n".join(["```mermaid", "stateDiagram-v2", *dict.fromkeys(arrows), "```"])
 
 
 def transitions_table() -> str:

@@ -3,17 +3,23 @@
 import dataclasses
 import itertools
 import json
+import secrets
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import redis
 
 from _yadtq.claims import Claim, Outcome, Read, Taken
 from _yadtq.messages import Foreign, Header, Message, Ours, Rejected, Submission
+from _yadtq.outbox import Outbox
 from _yadtq.records import stats_of
+from _yadtq.recovery import Recovery
 from _yadtq.settings import Settings
 from _yadtq.states import STATUSES, TRANSITIONS
-from _yadtq.store import Store
+from _yadtq.store import Leading, Store
+from tests.support.documented_events import documented_fields
+from tests.support.event_topic import EventTopic
+from tests.support.queue_copy import QueueCopy, State, state_of
 
 LEASE_SECONDS = 5
 FAILURE = '{"type":"ValueError","message":"no","traceback":""}'
@@ -28,20 +34,42 @@ INDEXES = {
     "rejected": "rejected",
 }
 AFTER = {(t.before, t.action): t.after for t in TRANSITIONS}
+FIELDS = documented_fields()
+NO_TRANSITION = {"share", "refused", "forgotten"}  # what is noted of a task and changes no state
 
 
 class ScriptQueue:
-    """A founded queue. kafka: the messages of each partition, by offset; what stands there has been published."""
+    """A founded queue. kafka: the messages of each partition, by offset; what stands there has been published.
+
+    topic: the event log. Nothing goes there but by `relay` and `lead`.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = Store(settings)
         self.redis: Any = redis.Redis(settings.redis_host, settings.redis_port, decode_responses=True)
         self.kafka: dict[int, list[Message]] = {}
+        self.topic = EventTopic()
         self.prefix = self.store.keys.prefix
+        self._copy = QueueCopy(settings, self.redis)
         self._names = itertools.count(1)
         self._others: list[ScriptQueue] = []
-        self.store.found(1)
+        self.found()
+
+    def found(self, generation: int = 1) -> None:
+        """Begins the queue with an empty event log; nothing happens to one that is open."""
+        leading = self.store.begin("test", True, generation)
+        if isinstance(leading, Leading):
+            self.topic.begin(generation, 0)
+            self.store.open(dataclasses.replace(leading, generation=generation), {str(generation): "0"})
+
+    def begin_anew(self) -> None:
+        """Another queue in the same namespace: nothing of this one is left."""
+        self.redis.unlink(*self.dump())
+        self._copy.remove()
+        self.kafka.clear()
+        self.topic.entries.clear()
+        self.found()
 
     @classmethod
     def at(cls, address: tuple[str, int], namespace: str, **given: object) -> "ScriptQueue":
@@ -59,12 +87,13 @@ class ScriptQueue:
 
     def remove(self) -> None:
         """Deletes the queue and closes all connections to it."""
-        keys = list(self.redis.scan_iter(match=f"{self.prefix}*", count=1000))
+        keys = list(self.redis.scan_iter(match=f"{self.prefix}*", count=20_000))
         for start in range(0, len(keys), 1000):
             self.redis.unlink(*keys[start : start + 1000])
         self.close()
 
     def close(self) -> None:
+        self._copy.close()
         for other in self._others:
             other.close()
         self.redis.close()
@@ -79,13 +108,12 @@ class ScriptQueue:
 
     def register(self, *tasks: Submission) -> list[str]:
         """The words of the script."""
-        return self.store.register(tasks)[3]
+        return [answer.word for answer in self.store.register(tasks)]
 
     def publish(self, *tasks: Submission, partition: int = 0) -> list[Submission]:
         """Registers tasks and lets Kafka have their messages."""
-        generation, epoch, seq, _ = self.store.register(tasks)
-        for task in tasks:
-            self.send(Ours(0, 100, task.id, Header(epoch, generation, seq)), partition)
+        for task, answer in zip(tasks, self.store.register(tasks), strict=True):
+            self.send(Ours(0, 100, task.id, answer.header, task.value()), partition)
         return list(tasks)
 
     def send(self, message: Message, partition: int = 0) -> None:
@@ -100,14 +128,15 @@ class ScriptQueue:
         self.send(Rejected(0, len(value), value, reason), partition)
 
     def withdraw(self, task: Submission, epoch: str = "", generation: str = "") -> str:
-        return self.store.withdraw(task, epoch, generation)
+        return self.store.withdraw(task, Header(epoch, generation, ""))
 
     # -- workers
 
     def worker(self, name: str = "worker1~a1", slots: int = 3) -> "Hand":
         """A worker that has joined."""
         hand = Hand(self, name)
-        self.store.join(name, "{}", slots)
+        self.store.join(name, "{}", slots, "")
+        self.redis.hdel(f"{self.prefix}worker:{name}", "joining")  # as if the relay had sent it
         return hand
 
     def read(self, partition: int = 0, began: int | None = None, end: int | None = None) -> Read:
@@ -134,6 +163,38 @@ class ScriptQueue:
         """The worker's lease is over, and nobody has noticed yet."""
         self.redis.zadd(f"{self.prefix}leases", {worker: 0})
 
+    # -- Redis comes and goes
+
+    def dump(self) -> dict[str, bytes]:
+        """All that Redis has of the queue: the content of each key."""
+        keys = sorted(self.redis.scan_iter(match=f"{self.prefix}*", count=20_000))
+        return {key: self.redis.dump(key) for key in keys}
+
+    def restart(self, back_to: dict[str, bytes] | None = None) -> None:
+        """The server starts again: with all that it had, or with what `dump` found earlier."""
+        if back_to is not None:
+            self.redis.unlink(*self.dump())
+            for key, content in back_to.items():
+                self.redis.restore(key, 0, content)
+            self._copy.remove()
+        earlier = secrets.token_hex(20)
+        meta = f"{self.prefix}meta"
+        self.redis.hset(meta, "run", earlier)
+        if self.redis.hexists(meta, "attempt_run"):
+            self.redis.hset(meta, "attempt_run", earlier)
+
+    def relay(self) -> None:
+        """Kafka gets all events that wait, and they leave the outbox."""
+        outbox = Outbox(self.store, cast(Any, self.topic))
+        while outbox.forward(0.0):
+            pass
+
+    def lead(self) -> str:
+        """Leads Redis back by what the event log has. Returns open · quarantine, or led: by another one."""
+        if not Recovery(self.store, cast(Any, self.topic), cast(Any, self.topic)).lead():
+            return "led"
+        return self.redis.hget(f"{self.prefix}meta", "mode") or "open"
+
     # -- looking
 
     def key(self, name: str) -> str:
@@ -159,12 +220,20 @@ class ScriptQueue:
     def counts(self) -> dict[str, int]:
         return stats_of(self.store.stats(), [], None).counts
 
+    def entries(self) -> list[tuple[str, str]]:
+        """Every event so far, in order, wherever it is: its token and its JSON. The numbers are checked."""
+        found = {entry.seq: (entry.token, entry.event) for entry in self.topic.counted()}
+        for token, fields in self.redis.xrange(f"{self.prefix}events"):
+            seq = int(token.partition("-")[2])
+            assert found.setdefault(seq, (token, fields["event"]))[0] == token
+        assert sorted(found) == list(range(1, len(found) + 1))
+        return [found[seq] for seq in sorted(found)]
+
     def events(self) -> list[dict[str, Any]]:
-        """Every event so far, in order. Their ids are checked."""
-        rows = self.redis.xrange(f"{self.prefix}events")
-        events = [json.loads(fields["event"]) for _, fields in rows]
-        assert [entry for entry, _ in rows] == [f"{e['generation']}-{e['seq']}" for e in events]
-        assert [e["seq"] for e in events] == list(range(1, len(events) + 1))
+        """Every event so far, in order."""
+        entries = self.entries()
+        events = [json.loads(event) for _, event in entries]
+        assert [token.partition("-")[2] for token, _ in entries] == [str(e["seq"]) for e in events]
         return events
 
     def transitions(self, task_id: str = "") -> list[str]:
@@ -172,22 +241,31 @@ class ScriptQueue:
         return [t["action"] for event in self.events() for t in event.get("tasks", []) if task_id in ("", t["id"])]
 
     def check(self) -> None:
-        """What is always true, whatever has happened: indexes, records, counts and events agree."""
-        found = [(task_id, name) for name in INDEXES for task_id in self.members(name)]
+        """What is always true, whatever has happened: all agrees, and follows from the events alone."""
+        self._copy.follow(self.entries())
+        keys = self._keys()
+        original = state_of(self.redis, self.prefix, keys)
+        self._agrees(original)
+        self._copy.equals(original, keys)
+
+    def check_agreement(self) -> None:
+        """Indexes, records, counts and the actions of the events agree, whatever a test has written by hand."""
+        self._agrees(state_of(self.redis, self.prefix, self._keys()))
+
+    def _agrees(self, state: State) -> None:
+        found = [(task_id, name) for name in INDEXES for task_id in state.members(name)]
         where = dict(found)
         assert len(found) == len(where), f"an id is in two indexes: {found}"
-        assert where.keys() == set(self.members("all"))
-        records = dict(zip(where, self.store.records(list(where)), strict=True))
-        statuses = {task_id: record.get("status") for task_id, record in records.items()}
-        assert statuses == {task_id: INDEXES[name] for task_id, name in where.items()}
-        assert self._stored_ids() == where.keys()
-        assert self.counts() == {s: list(statuses.values()).count(s) for s in STATUSES}
-        assert self._replayed() == statuses
+        assert where.keys() == state.scores["all"].keys()
+        statuses = {task_id: record["status"] for task_id, record in state.records.items()}
+        seen = {task_id: status for task_id, status in statuses.items() if status != "withdrawn"}
+        assert seen == {task_id: INDEXES[name] for task_id, name in where.items()}
+        assert self.counts() == {s: list(seen.values()).count(s) for s in STATUSES}
+        assert self._replayed() == seen
 
-    def _stored_ids(self) -> set[str]:
-        prefix = self.key("task:")
-        keys = [str(key) for key in self.redis.scan_iter(match=f"{prefix}*", count=1000)]
-        return {key.removeprefix(prefix) for key in keys if self.redis.hget(key, "status") != "withdrawn"}
+    def _keys(self) -> list[str]:
+        """The names of all keys, those of the copy among them."""
+        return list(self.redis.scan_iter(match=f"{self.prefix.removesuffix('}:')}*", count=20_000))
 
     def _replayed(self) -> dict[str, str]:
         """The statuses that follow from the events alone: each transition must be one of the table."""
@@ -196,7 +274,8 @@ class ScriptQueue:
             if event.get("action") == "reset":
                 known = {}
             for t in event.get("tasks", []):
-                if t["action"] == "refused":
+                assert t.keys() <= FIELDS[t["action"]], t
+                if t["action"] in NO_TRANSITION:
                     continue
                 after = AFTER[known.get(t["id"], ""), t["action"]]
                 known[t["id"]] = after
@@ -241,7 +320,7 @@ class Hand:
         outcome = Outcome(claim, kind, 9.5, 9.0 if begun else None, text, reason, delay if kind == "retry" else 0.0)
         return self.queue.store.settle(self.name, [outcome], 10.0)[0]
 
-    def beat(self, running: Sequence[Claim] = (), relay: str = "", state: str = "online") -> tuple[bool, bool]:
+    def beat(self, running: Sequence[Claim] = (), relay: str = "", state: str = "online") -> tuple[bool, bool, bool]:
         return self.queue.store.beat(self.name, state, 0, _lines(running), "", relay)
 
     def leave(self) -> None:

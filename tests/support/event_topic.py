@@ -1,0 +1,40 @@
+"""The event log as a list: what Kafka would have. Stands in for Kafka where a test leads Redis back."""
+
+from collections.abc import Iterator, Sequence
+
+from _yadtq.history import Entry, History, entry_of, stamped
+
+
+class EventTopic:
+    """entries: by offset. Takes the place of EventLog, and of Broker where Recovery wants one."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def append(self, generation: str, entries: Sequence[tuple[str, str]]) -> tuple[int, int, Exception | None]:
+        """Takes entries of the outbox, sent in a generation."""
+        for entry, event in entries:
+            key, value = stamped(generation, entry, event)
+            self.entries.append(entry_of(key.encode(), value.encode()))
+        return len(entries), len(self.entries), None
+
+    def begin(self, generation: int, kept: int) -> int:
+        """Takes the marker of a generation. Returns its offset."""
+        marker = f'{{"generation": {generation}, "action": "generation", "kept": {kept}}}'
+        self.entries.append(entry_of(f"{generation}-0".encode(), marker.encode()))
+        return len(self.entries) - 1
+
+    def read(self, first: int, end: int) -> Iterator[Entry]:
+        yield from self.entries[first:end]
+
+    def create_topics(self) -> None:
+        """It is there."""
+
+    def has_history(self) -> bool:
+        return bool(self.entries)
+
+    def counted(self) -> list[Entry]:
+        """The entries that count, each once, in their order."""
+        history = History(0, 0)
+        found = [due for entry in self.entries for due in history.add(entry)]
+        return found + list(history.rest())
