@@ -174,6 +174,19 @@ def test_redis_goes_away_and_comes_back_under_load(
     assert [worker.output.count("action=join") for worker in workers] == [1, 1]
 
 
+def test_a_worker_says_whether_it_is_ready(running: Pair, worker_process: StartWorker, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    worker = worker_process(*RECORDED, ready_file=ready)
+    eventually(ready.exists)
+    for server in (running.redis, running.kafka):
+        server.stop()
+        eventually(lambda: not ready.exists(), 15, f"it is not ready without {server.name}")
+        running.start()
+        eventually(ready.exists, 20, f"it is ready again with {server.name}")
+    worker.terminate()
+    assert not ready.exists()
+
+
 def test_kafka_and_then_redis_go_away_and_come_back_in_the_other_order(
     running: Pair,
     client: TaskClient,
