@@ -18,13 +18,19 @@ SIGNS = {
     "refused": "!",
 }
 LINE_LIMIT = 2_000  # characters
+ID_LIMIT = 200
 
 
-def visible(text: str) -> str:
-    """Text with everything that could steer a terminal or break a line written out: '\\x1b', '\\n', '\\u202e'."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+def visible(text: str, most: int | None = None) -> str:
+    """Text with everything that could steer a terminal or break a line written out: '\\x1b', '\\n', '\\u202e'.
+
+    most: characters of the outcome, after which '…' stands for the rest (None: all).
+    """
+    begun = text if most is None else text[: most + 1]  # of a megabyte no more is looked at than is shown
+    shown = begun
+    if not begun.isprintable():
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in begun)
+    return shown if most is None or len(shown) <= most else shown[:most] + "…"
 
 
 class Log:
@@ -63,10 +69,8 @@ class Log:
         if LEVELS[level] < self._least:
             return
         sign = SIGNS.get(action, " ")
-        shown = visible(text)
-        if len(shown) > LINE_LIMIT:
-            shown = shown[:LINE_LIMIT] + "…"
-        known = f" id={visible(task_id)}" if task_id else ""
+        shown = visible(text, LINE_LIMIT)
+        known = f" id={visible(task_id, ID_LIMIT)}" if task_id else ""
         line = f"{self._now()} {level:<7} {sign} action={action}{known}{' ' + shown if shown else ''}\n"
         with self._lock:
             self._lines.append(line)

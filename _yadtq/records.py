@@ -1,13 +1,15 @@
 """What the queue tells about itself: a task, its attempts, a worker, the counts. Plain values, read from Redis."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from _yadtq.failure import Failure
 from _yadtq.messages import decode, encode
 from _yadtq.states import FINAL, STATUSES
+
+LATEST = 1e11  # seconds since 1970, the year 5138: what is later is no instant, and no calendar could show it
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +149,17 @@ def task_of(task_id: str, record: dict[str, str]) -> Task:
         kwargs=_json(record.get("kwargs"), {}),
         result=_json(record.get("result"), None),
         error=_failure(record.get("error")),
-        attempt=int(record.get("attempt", 0)),
-        failures=int(record.get("failures", 0)),
-        crashes=int(record.get("crashes", 0)),
+        attempt=_count(record.get("attempt")),
+        failures=_count(record.get("failures")),
+        crashes=_count(record.get("crashes")),
         worker_id=record.get("worker_id", ""),
         submitted_by=record.get("submitted_by", "").split("#")[0],
-        submitted_at=float(record.get("submitted_at", 0)),
-        started_at=float(record.get("started_at", 0)),
-        finished_at=float(record.get("finished_at", 0)),
-        retry_at=float(record.get("retry_at", 0)),
-        history=tuple(_attempt(entry) for entry in _json(record.get("history"), [])),
-        message=base64.b64decode(record.get("message", "")),
+        submitted_at=_instant(record.get("submitted_at")),
+        started_at=_instant(record.get("started_at")),
+        finished_at=_instant(record.get("finished_at")),
+        retry_at=_instant(record.get("retry_at")),
+        history=tuple(_attempt(entry) for entry in _json(record.get("history"), []) if isinstance(entry, dict)),
+        message=_bytes(record.get("message", "")),
     )
 
 
@@ -169,14 +171,14 @@ def worker_of(incarnation: str, live: bool, fields: dict[str, str]) -> Worker:
         id=incarnation,
         worker_id=incarnation.rpartition("~")[0] or incarnation,
         state=fields.get("state", "online") if live else "offline",
-        last_seen=float(fields.get("last_seen", 0)),
-        started_at=float(fields.get("started_at", 0)),
+        last_seen=_instant(fields.get("last_seen")),
+        started_at=_instant(fields.get("started_at")),
         host=str(about.get("host", "")),
-        process=int(about.get("process", 0)),
-        slots=int(fields.get("slots", 0)),
+        process=_count(about.get("process")),
+        slots=_count(fields.get("slots")),
         busy=len(running) if live else 0,
-        tasks_executed=int(fields.get("executed", 0)),
-        tasks=tuple(_signature(row) for row in about.get("tasks", [])),
+        tasks_executed=_count(fields.get("executed")),
+        tasks=tuple(_signatures(about.get("tasks"))),
         running=tuple(line.rpartition("@")[0] for line in running) if live else (),
     )
 
@@ -215,31 +217,67 @@ def about_worker(host: str, process: int, tasks: Iterable[Signature]) -> str:
     return encode({"host": host, "process": process, "tasks": rows})
 
 
+# What cannot be read, because somebody wrote it by hand or because it is nested too deeply for this stack, counts as
+# absent, or stands there as text: it must not hide the rest of a record, nor the other records.
+
+
 def _json(text: str | None, absent: Any) -> Any:
-    """What cannot be read (it is nested too deeply for this stack) stands there as text: it must not hide the rest."""
+    """JSON of the kind of `absent` (None: of any kind)."""
     if not text:
         return absent
     try:
-        return decode(text)
+        value = decode(text)
     except ValueError:
-        return [text] if absent == [] else {"": text} if absent == {} else text
+        value = text
+    if absent is None or type(value) is type(absent):
+        return value
+    return [value] if absent == [] else {"": value}
+
+
+def _count(text: Any) -> int:
+    try:
+        return max(0, int(text))
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _instant(text: Any) -> float:
+    try:
+        instant = float(text)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return instant if 0 <= instant < LATEST else 0.0
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except ValueError:
+        return text.encode("utf-8", "backslashreplace")
 
 
 def _failure(text: str | None) -> Failure | None:
     fields = _json(text, {})
-    return Failure(fields["type"], fields["message"], fields.get("traceback", "")) if "type" in fields else None
+    if "type" not in fields:
+        return None
+    return Failure(str(fields["type"]), str(fields.get("message", "")), str(fields.get("traceback", "")))
 
 
 def _attempt(entry: dict[str, Any]) -> Attempt:
     return Attempt(
-        number=int(entry["n"]),
+        number=_count(entry.get("n")),
         worker_id=str(entry.get("w", "")),
-        started_at=float(entry.get("s", 0)),
-        finished_at=float(entry.get("f", 0)),
-        outcome=str(entry["o"]),
+        started_at=_instant(entry.get("s")),
+        finished_at=_instant(entry.get("f")),
+        outcome=str(entry.get("o", "")),
         reason=str(entry.get("r", "")),
     )
 
 
-def _signature(row: dict[str, Any]) -> Signature:
-    return Signature(row["name"], tuple(Parameter(*p) for p in row["parameters"]), row["about"])
+def _signatures(rows: Any) -> Iterator[Signature]:
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict) and "name" in row:
+            given = row.get("parameters")
+            parameters = (p for p in given if isinstance(p, list) and len(p) == 4) if isinstance(given, list) else ()
+            read = tuple(Parameter(str(p[0]), str(p[1]), bool(p[2]), str(p[3])) for p in parameters)
+            yield Signature(str(row["name"]), read, str(row.get("about", "")))

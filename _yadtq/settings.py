@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from _yadtq.errors import SettingError
+from _yadtq.log import visible
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
@@ -163,6 +164,8 @@ SETTINGS: tuple[Setting, ...] = (
             "events that wait in Redis for Kafka; at the bound submissions are refused"),
     Setting("encryption_key", ("ENCRYPTION_KEY",), text, "", "",
             "key of the tasks encrypt and decrypt: 32 bytes in URL-safe base64 (Fernet)", secret=True),
+    Setting("ready_file", ("READY_FILE",), text, "", "",
+            "file that a worker touches each second while it is ready, for a supervisor (empty: none)"),
     Setting("log_level", ("LOG_LEVEL",), one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "", "least level logged"),
 )
 # fmt: on
@@ -203,6 +206,7 @@ class Settings:
     ready_bytes: int
     outbox_entries: int
     encryption_key: str
+    ready_file: str
     log_level: str
 
     @classmethod
@@ -283,7 +287,7 @@ def _parsed(setting: Setting, source: str, value: str) -> Any:
         return setting.parse(value)
     except ValueError as error:
         reason = str(error) if str(error).startswith("expected") else "expected a number"
-        shown = "the given value" if setting.secret else repr(value[:60])
+        shown = "the given value" if setting.secret else f"'{visible(value, 60)}'"
         raise SettingError(f"{source}: {shown} cannot be used: {reason} ({setting.help})") from None
 
 
@@ -292,7 +296,7 @@ def _secret_file(variable: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
-        shown = repr(path[:200]) if os.path.isabs(path) else "the given file"
+        shown = visible(path, 200) if os.path.isabs(path) else "the given file"
         raise SettingError(f"{variable}_FILE: cannot read {shown}: {_reason(error)}") from None
 
 

@@ -31,6 +31,8 @@ GAP = 2
 NARROWEST = 8
 WIDEST_CELL = 200
 """Where a table that does not go to a screen cuts a cell: View and --json have it in full."""
+LONGEST_ERROR = 2_000
+"""Characters of an error: it may repeat what was typed, or what a server said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ class Output:
     def failed(self, error: Exception, screen: Screen, typed_at: int | None = None) -> None:
         """Writes an error in one line, for BadInput with its place. typed_at: the line stands above, at this column."""
         self.code = max(self.code, exit_code(error))
-        lines = pointed(error, screen, typed_at) if isinstance(error, BadInput) else [visible(str(error))]
+        lines = (
+            pointed(error, screen, typed_at) if isinstance(error, BadInput) else [visible(str(error), LONGEST_ERROR)]
+        )
         self._write(self._problems, lines)
 
     def _write(self, stream: TextIO, lines: Iterable[str]) -> None:
@@ -108,7 +112,7 @@ def pointed(error: BadInput, screen: Screen, typed_at: int | None) -> list[str]:
 
     At the prompt the line was just typed and the caret goes right under it; elsewhere the line is shown again.
     """
-    message = visible(error.message)
+    message = visible(error.message, LONGEST_ERROR)
     if error.column is None or not error.line:
         return [message]
     before, after = visible(error.line[: error.column]), visible(error.line[error.column :])
