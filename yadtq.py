@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 # fmt: off
 # isort: off
 from _yadtq.appetite import Appetite
-from _yadtq.claims import Assigned, Connection, OutOfRange, Read
+from _yadtq.claims import Assigned, Connection, Read
 from _yadtq.clock import SystemClock
 from _yadtq.connections import consumer, outbox, recovery, relay, servers
 from _yadtq.context import TaskContext, current_task, refuse_while_importing
@@ -361,7 +361,7 @@ class TaskWorker:
         self._clock = SystemClock()
         self._inbox = Inbox()
         self._intake = Intake()
-        self._unplaced: set[int] = set()  # partitions that the reader waits to be placed in
+        self._unplaced: list[Assigned] = []  # partitions that the reader waits to be placed in
         self._appetite = Appetite()
         self._rest_until = 0.0  # a server does not answer: no call before
         self._trouble = Trouble(self.log, "wait")
@@ -376,7 +376,7 @@ class TaskWorker:
         """
         refuse_while_importing()
         self.settings.hand_down()
-        self._consumer = consumer(self.settings, self._broker, self._inbox.put)
+        self._consumer = consumer(self._broker, self._store, self.log, self._inbox.put)
         self._relay = relay(self._store, self._broker, self.log)
         try:
             with stopped_by_signals(self.stop):
@@ -461,8 +461,8 @@ class TaskWorker:
     def _place(self) -> None:
         """Tells the reader where the queue is in the partitions that the group has just given it."""
         if self._unplaced:
-            self._consumer.obey(self._intake.assign(self._unplaced, self._store.positions()))
-            self._unplaced = set()
+            self._consumer.obey(self._intake.assign(self._unplaced, self._store.standing()))
+            self._unplaced = []
 
     def _take(self, me: Incarnation) -> None:
         """Hands in what was read, and claims as many tasks as there is room for."""
@@ -472,7 +472,8 @@ class TaskWorker:
         if not reads and not self._appetite.wants(room, now):
             return
         repeated, self._appetite.in_doubt = self._appetite.in_doubt, True
-        taken = self._store.take(me.name, me.number + 1, me.number, room, me.running(), reads)
+        edition = self._intake.edition
+        taken = self._store.take(me.name, me.number + 1, me.number, room, me.running(), reads, edition)
         me.number += 1
         self._appetite.fed(room, len(taken.claims), taken.due_seconds, now)
         if repeated:  # then it may only have given again what it gave before
@@ -515,10 +516,7 @@ class TaskWorker:
             case Read():
                 self._consumer.obey(self._intake.add(message))
             case Assigned():
-                self._unplaced |= message.partitions
-            case OutOfRange():
-                self._intake.forget(message.partition)
-                self.log.error("read", text=message.line())
+                self._unplaced.append(message)
             case Connection():
                 tell = self.log.warning if message.problem else self.log.info
                 tell("kafka", text=message.problem or f"reading from Kafka at {self.settings.kafka_broker}")

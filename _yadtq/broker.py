@@ -17,6 +17,7 @@ from _yadtq.keys import Keys
 from _yadtq.log import visible
 from _yadtq.settings import Settings
 from _yadtq.tls import answers_plainly, certificate_problem, speaks_tls
+from _yadtq.topic import Topic
 
 DELIVERY_SECONDS = 8.0  # after so long a message that Kafka has not acknowledged counts as not delivered
 CONNECT_SECONDS = 4.0
@@ -30,6 +31,12 @@ REFUSED_LOGIN = (
     kafka_errors.UnsupportedSaslMechanismError,
     kafka_errors.IllegalSaslStateError,
 )
+SILENT = (
+    kafka_errors.KafkaTimeoutError,
+    kafka_errors.KafkaConnectionError,
+    kafka_errors.NodeNotReadyError,
+    OSError,
+)  # nobody answers
 
 logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its states are told in our own words, one line a change
 
@@ -149,6 +156,27 @@ class Broker:
         """Partition of the task topic → its end offset."""
         return self._offsets(self.keys.tasks_topic, OffsetSpec.LATEST)
 
+    def readable_ends(self) -> dict[int, int]:
+        """The same, but before what belongs to a transaction that is not yet ended."""
+        return self._offsets(self.keys.tasks_topic, OffsetSpec.LATEST, "read_committed")
+
+    def topic_id(self) -> str:
+        """The id of the task topic, '' when Kafka gives none. A topic of ours that is gone is made again."""
+        topics = [self.keys.tasks_topic, self.keys.events_topic]
+        with self._lock, self._guarded():
+            found = {topic["name"]: topic for topic in self._connected_admin().describe_topics(topics)}
+        if any(topic["error_code"] for topic in found.values()):
+            self.create_topics()
+            with self._lock, self._guarded():
+                found = {topic["name"]: topic for topic in self._connected_admin().describe_topics(topics)}
+        return str(found[self.keys.tasks_topic]["topic_id"] or "")
+
+    def topic(self) -> Topic:
+        """The task topic as it is now; made again when it is gone."""
+        name, topic_id = self.keys.tasks_topic, self.topic_id()
+        starts, ends = self._offsets(name, OffsetSpec.EARLIEST), self._offsets(name, OffsetSpec.LATEST)
+        return Topic(name, topic_id, {p: start for p, start in starts.items() if p in ends}, ends)
+
     def ends_if_reachable(self) -> dict[int, int] | None:
         """The same, or None when Kafka does not answer."""
         try:
@@ -209,7 +237,7 @@ class Broker:
 
     # -- connections -----------------------------------------------------------------------------------------------
 
-    def _offsets(self, topic: str, which: Any) -> dict[int, int]:
+    def _offsets(self, topic: str, which: Any, isolation: str = "read_uncommitted") -> dict[int, int]:
         with self._lock, self._guarded():
             admin = self._connected_admin()
             described = admin.describe_topics([topic])[0]
@@ -219,7 +247,7 @@ class Broker:
             partitions = [kafka.TopicPartition(topic, p["partition_index"]) for p in described["partitions"]]
             if not partitions:
                 return {}
-            found = admin.list_partition_offsets(dict.fromkeys(partitions, which))
+            found = admin.list_partition_offsets(dict.fromkeys(partitions, which), isolation)
             return {partition.partition: offset.offset for partition, offset in found.items()}
 
     def _connected_admin(self) -> Any:
@@ -305,7 +333,7 @@ def unreachable(settings: Settings, error: Exception) -> ServerUnreachable:
             f"{where} lacks rights for the user {settings.kafka_username!r} on {what}: give it those of "
             "docs/security.md, or set KAFKA_USERNAME and KAFKA_PASSWORD",
         )
-    if isinstance(error, (kafka_errors.KafkaTimeoutError, kafka_errors.KafkaConnectionError, OSError)):
+    if isinstance(error, SILENT):
         return ServerUnreachable(
             "kafka", f"Kafka does not answer at {settings.kafka_broker}: start it or set KAFKA_BROKER"
         )

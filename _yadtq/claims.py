@@ -74,23 +74,15 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """These partitions are this worker's to read now; each waits to be placed."""
+    """These partitions are this worker's to read now; each waits to be placed.
+
+    reader: number of the consumer that reads them; a later one has taken the place of all before. topic: id of the
+    topic that it reads.
+    """
 
     partitions: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfRange:
-    """The log of a partition does not reach `offset`: it was cut, deleted or made anew."""
-
-    partition: int
-    offset: int
-
-    def line(self) -> str:
-        return (
-            f"partition {self.partition} of the task topic does not reach offset {self.offset} any more: the topic was "
-            "cut or made anew. Give Kafka its data back, or begin a new queue with another YADTQ_NAMESPACE"
-        )
+    reader: int = 0
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +94,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What take says of a read. word: admitted · full · whole · seek (go on at `expected`; None: at the beginning)."""
+    """What take says of a read: admitted · full · whole · moved · seek (go on at `expected`; None: at the start)."""
 
     partition: int
     word: str

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from _yadtq.log import Log
+from _yadtq.lookout import Lookout
 from _yadtq.outbox import Outbox
 from _yadtq.recovery import Recovery
 from _yadtq.relay import Relay
@@ -44,8 +45,8 @@ def relay(store: "Store", broker: "Broker", log: Log) -> Relay:
     return Relay(outbox(store, broker), Sweeper(store, broker, log), told, store, log)
 
 
-def consumer(settings: Settings, broker: "Broker", post: Callable[[object], None]) -> "Consumer":
+def consumer(broker: "Broker", store: "Store", log: Log, post: Callable[[object], None]) -> "Consumer":
     """The thread, not started, that reads the task topic for a worker."""
     from _yadtq.consumer import Consumer
 
-    return Consumer(settings, broker, post)
+    return Consumer(store.settings, broker, Lookout(store, broker, log), post)

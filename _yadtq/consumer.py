@@ -15,22 +15,29 @@ from kafka import errors as kafka_errors
 from kafka.structs import OffsetAndMetadata
 
 from _yadtq.broker import Broker, connected, unreachable
-from _yadtq.claims import Assigned, Connection, OutOfRange, Read
-from _yadtq.errors import ServerUnreachable
-from _yadtq.intake import Order, Place
+from _yadtq.claims import Assigned, Connection, Read
+from _yadtq.damaged import Damaged, Doubted, tolerate
+from _yadtq.errors import ServerUnreachable, YadtqError
+from _yadtq.intake import Anew, Done, Order, Place
 from _yadtq.keys import Keys
-from _yadtq.messages import read_message
+from _yadtq.lookout import Lookout
+from _yadtq.messages import Message, Rejected, read_message
 from _yadtq.settings import Settings
+from _yadtq.topic import Topic
 
 READ_AHEAD = 2000  # messages handed in and not yet answered, at which reading pauses
 READ_BATCH_BYTES = 1 << 20  # of one Read: what a take carries to Redis at most, but for one larger message
 COMMIT_SECONDS = 1.0
-PROBE_SECONDS = 3.0  # without a message: is Kafka there?
+PROBE_SECONDS = 3.0  # how often: is Kafka there, and is the topic still the one that is read?
+UNEASY_SECONDS = 1.0  # the same, when it does not seem so
+RECONNECT_SECONDS = 0.5
+STALLED_PROBES = 4  # in which nothing came of a partition that has more
+METADATA_MS = 3000  # new partitions are seen after so long
 SESSION_MS, HEARTBEAT_MS = 6000, 500  # measured: takeover 6 s after a SIGKILL, 0.3 s to join or to leave
 
 
 class OutOfStep(Exception):
-    """The group and the consumer do not agree on what this worker reads."""
+    """This consumer does not read what it should: another one must take its place."""
 
 
 class _Listener(kafka.ConsumerRebalanceListener):
@@ -52,13 +59,14 @@ class _Listener(kafka.ConsumerRebalanceListener):
 class Consumer(threading.Thread):
     """Reads the partitions that the consumer group gives to this worker. The owner answers each Read it posts."""
 
-    def __init__(self, settings: Settings, broker: Broker, post: Callable[[object], None]) -> None:
+    def __init__(self, settings: Settings, broker: Broker, lookout: Lookout, post: Callable[[object], None]) -> None:
         super().__init__(name="kafka-consumer", daemon=True)
-        self._settings, self._broker, self._post = settings, broker, post
+        self._settings, self._broker, self._lookout, self._post = settings, broker, lookout, post
         self._topic, self._group = Keys(settings.namespace).tasks_topic, Keys(settings.namespace).group
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._consumer: Any = None
+        self._reader = 0  # number of the consumer
         self._position: dict[int, int] = {}  # partition → where the next read begins; absent: not placed
         self._placement: dict[int, int] = {}  # partition → number of its last placing
         self._first: set[int] = set()  # placed at the beginning of the log, nothing read yet
@@ -67,8 +75,16 @@ class Consumer(threading.Thread):
         self._committed_at = 0.0
         self._outstanding = 0
         self._problem = ""
-        self._heard_at = 0.0
+        self._heard_at, self._probed_at, self._probe_at = 0.0, 0.0, 0.0
         self._out_of_step = 0  # probes in a row
+        self._topic_id = ""  # what is read is of this topic, or of a later one
+        self._edition: str | None = None  # of the last look
+        self._resting: dict[int, float] = {}  # partitions out of range → when they are announced again
+        self._still: dict[
+            int, tuple[int, int]
+        ] = {}  # partition that has more → position, probes that have found it there
+        self._held_back = False  # since the last probe: reading has paused
+        self._doubted: Doubted = set()
         self._evicted = threading.Event()
 
     # -- told by the owner, from its own thread ----------------------------------------------------------------------
@@ -98,18 +114,24 @@ class Consumer(threading.Thread):
                 self._look()
                 self._probe()
             except kafka_errors.OffsetOutOfRangeError as error:
-                self._out_of_range(error)
+                self._out_of_range(error.args[0])
+            except kafka_errors.LogTruncationError as error:
+                found = error.divergent_offsets.items()
+                self._lookout.differs({tp.partition: end.offset for tp, end in found if end is not None})
+                self._out_of_range(error.divergent_offsets)
             except OutOfStep:
                 self._disconnect()
+                self._stopping.wait(RECONNECT_SECONDS)
             except Exception as error:  # any: without this thread nobody reads its partitions
                 known = isinstance(error, ServerUnreachable)
                 self._tell(str(error if known else unreachable(self._settings, error)))
                 self._disconnect()
-                self._stopping.wait(0.5)
+                self._stopping.wait(RECONNECT_SECONDS)
         self._disconnect()
 
     def _connect(self) -> None:
-        self._broker.create_topics()
+        self._reader += 1
+        self._topic_id = self._broker.topic_id()  # first: nothing of an earlier topic is read under this name
         self._consumer = connected(
             kafka.KafkaConsumer,
             self._settings,
@@ -122,8 +144,9 @@ class Consumer(threading.Thread):
             heartbeat_interval_ms=HEARTBEAT_MS,
             isolation_level="read_committed",  # a transaction that another producer has aborted was never submitted
             max_poll_records=500,
-            metadata_max_age_ms=30_000,
+            metadata_max_age_ms=METADATA_MS,
         )
+        tolerate(self._consumer._fetcher, self._doubted)
         self._consumer.subscribe([self._topic], listener=_Listener(self._evicted))
         # Only then does it join. A leader of the group that learns of the topic while it joins joins again, and may
         # lose track of that (kafka-python 3.0).
@@ -136,6 +159,8 @@ class Consumer(threading.Thread):
         self._position.clear()
         self._first.clear()
         self._announced.clear()
+        self._resting.clear()
+        self._still.clear()
         self._out_of_step = 0
         if consumer is None:
             return
@@ -151,39 +176,72 @@ class Consumer(threading.Thread):
             self._post(Connection(problem))
 
     def _probe(self) -> None:
-        """Asks Kafka, when nothing has come for a while, whether it is there and knows this reader.
+        """Every few seconds: is Kafka there, does it know this reader, is the topic the one that is read, does it come?
 
-        The consumer itself waits without a word in both cases. Raises OutOfStep when the group has twice seen it with
-        other partitions than it reads: then it must join anew.
+        The consumer itself waits without a word when it is not so. Raises OutOfStep when it must begin anew.
         """
-        if time.monotonic() - self._heard_at < PROBE_SECONDS:
+        now = time.monotonic()
+        if now < self._probe_at:
             return
+        self._probed_at, self._probe_at = now, now + PROBE_SECONDS
         try:
-            members = self._broker.members()
+            if now - self._heard_at >= PROBE_SECONDS:
+                self._check_membership()
+            self._check_topic()
         except ServerUnreachable as error:
-            self._tell(str(error))
-        else:
-            self._tell("")
-            mine = (self._settings.worker_id, frozenset(tp.partition for tp in self._consumer.assignment()))
-            self._out_of_step = 0 if members is None or mine in members else self._out_of_step + 1
-            if self._out_of_step > 1:
+            if error.server == "kafka":  # of Redis, whoever decides hears for himself
+                self._tell(str(error))
+        except YadtqError as error:
+            logging.getLogger("yadtq").debug("the topic was not compared: %s", error)
+        if self._lookout.is_uneasy:
+            self._probe_at = now + UNEASY_SECONDS
+
+    def _check_membership(self) -> None:
+        """Raises OutOfStep when the group has twice seen this reader with other partitions than it reads."""
+        members = self._broker.members()
+        self._tell("")
+        mine = (self._settings.worker_id, frozenset(tp.partition for tp in self._consumer.assignment()))
+        self._out_of_step = 0 if members is None or mine in members else self._out_of_step + 1
+        if self._out_of_step > 1:
+            raise OutOfStep
+
+    def _check_topic(self) -> None:
+        """Raises OutOfStep when the queue reads another topic than this reader, or reads it from elsewhere now."""
+        standing, topic = self._lookout.look()
+        edition, self._edition = self._edition, standing.edition
+        is_moved = edition is not None and edition != standing.edition
+        if is_moved or (not self._lookout.is_uneasy and self._topic_id != topic.id):
+            raise OutOfStep
+        self._notice_stall(topic)
+
+    def _notice_stall(self, topic: Topic) -> None:
+        """Raises OutOfStep when nothing has come of a partition for several probes, though Kafka holds more of it."""
+        held_back, self._held_back = self._held_back, False
+        still = {p: at for p, at in self._position.items() if at < topic.ends.get(p, 0) and not held_back}
+        before = self._still
+        self._still = {p: (at, before[p][1] + 1 if before.get(p, ())[:1] == (at,) else 1) for p, at in still.items()}
+        stalled = [p for p, (_, probes) in self._still.items() if probes >= STALLED_PROBES]
+        if not stalled:
+            return
+        ends = self._broker.readable_ends()
+        for partition in stalled:
+            at, end = self._still.pop(partition)[0], ends.get(partition, 0)
+            if at < end:
+                name = f"partition {partition} of {topic.name}"
+                self._tell(f"nothing comes of {name}, which holds {end - at:,} more messages: connecting anew")
                 raise OutOfStep
-        self._heard_at = time.monotonic()
 
     def _look(self) -> None:
         """One round: do what was told, follow the assignment, poll, hand in."""
         while not self._orders.empty():
-            order = self._orders.get()
-            if isinstance(order, Place):
-                self._place(order.partition, order.offset, order.placement)
-            else:
-                self._answered(order.count, order.partition, order.admitted)
+            self._do(self._orders.get())
         waiting = bool(self._announced - self._position.keys())
         room = self._outstanding < READ_AHEAD
         if room and self._consumer.paused():
             self._consumer.resume(*(tp for tp in self._consumer.paused() if tp.partition in self._position))
         elif not room:
             self._consumer.pause(*self._consumer.assignment())
+            self._held_back = True
         try:
             records = self._consumer.poll(timeout_ms=20 if waiting or not room else 200)
         except kafka_errors.NoOffsetForPartitionError as error:
@@ -199,19 +257,31 @@ class Consumer(threading.Thread):
             self._skip_markers()
             self._commit(self._consumer)
 
+    def _do(self, order: Order) -> None:
+        match order:
+            case Place(partition, offset, placement):
+                self._place(partition, offset, placement)
+            case Done(count, partition, admitted):
+                self._answered(count, partition, admitted)
+            case Anew(reader):
+                if reader == self._reader:
+                    raise OutOfStep
+
     def _follow_assignment(self) -> None:
         assigned = {tp.partition for tp in self._consumer.assignment()}
         if self._evicted.is_set():  # what it has again since then has lost its place
             self._evicted.clear()
             self._forget(set(self._announced))
         self._forget(self._announced - assigned)
-        fresh = assigned - self._announced
-        self._announced = assigned
+        now = time.monotonic()
+        self._resting = {partition: until for partition, until in self._resting.items() if until > now}
+        fresh = assigned - self._announced - self._resting.keys()
+        self._announced |= fresh
         if fresh:
             for partition in fresh:  # nothing is fetched before its owner says where
                 self._consumer.pause(self._partition(partition))
                 self._consumer.seek(self._partition(partition), 0)
-            self._post(Assigned(frozenset(fresh)))
+            self._post(Assigned(frozenset(fresh), self._reader, self._topic_id))
 
     def _forget(self, partitions: set[int]) -> None:
         """These have no place any more."""
@@ -229,7 +299,7 @@ class Consumer(threading.Thread):
         self._first.discard(partition)
         for batch in _batches(rows):
             following = batch[-1].offset + 1
-            messages = tuple(read_message(row.offset, row.key, row.value, row.headers) for row in batch)
+            messages = tuple(_message(row) for row in batch)
             self._outstanding += len(messages)
             self._post(Read(partition, began, following, self._placement[partition], messages, first))
             began, first = following, False
@@ -273,14 +343,22 @@ class Consumer(threading.Thread):
             )
             self._confirmed = {}
 
-    def _out_of_range(self, error: Any) -> None:
-        for tp, offset in dict(error.args[0]).items():
-            self._position.pop(tp.partition, None)
-            self._consumer.pause(tp)
-            self._post(OutOfRange(tp.partition, int(offset)))
+    def _out_of_range(self, found: Iterable[Any]) -> None:
+        """The log of these partitions does not reach what is read next: they are placed anew, after a look at it."""
+        partitions = {tp.partition for tp in found}
+        self._consumer.pause(*(self._partition(partition) for partition in partitions))
+        self._forget(partitions)
+        self._resting.update(dict.fromkeys(partitions, time.monotonic() + UNEASY_SECONDS))
+        self._probe_at = min(self._probe_at, self._probed_at + UNEASY_SECONDS)
 
     def _partition(self, number: int) -> Any:
         return kafka.TopicPartition(self._topic, number)
+
+
+def _message(row: Any) -> Message:
+    if isinstance(row.value, Damaged):
+        return Rejected(row.offset, len(row.value), row.value, row.value.reason)
+    return read_message(row.offset, row.key, row.value, row.headers)
 
 
 def _batches(rows: list[Any]) -> Iterator[list[Any]]:

@@ -2,12 +2,14 @@
 
 The queue's positions rule: a read counts only if it began where the queue is. A reader that is elsewhere is placed
 anew; what it had read from the old place still arrives, and is known by the number of its placing and dropped.
+A reader is of one topic, and of one edition of it: of another one, it begins anew as a whole.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from _yadtq.claims import Answer, Read
+from _yadtq.claims import Answer, Assigned, Read
+from _yadtq.topic import Standing
 
 MOST_MESSAGES = 500  # of one take, so that it holds Redis for a few milliseconds at most
 MOST_BYTES = 1_000_000  # of one take: its event must fit into a message of Kafka
@@ -31,22 +33,47 @@ class Done:
     admitted: int | None
 
 
-Order = Place | Done
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """Tell the reader with this number: let another one take your place. You read what is not the topic any more."""
+
+    reader: int
+
+
+Order = Place | Done | Anew
 
 
 class Intake:
     """The reads of one reader, in order. One thread uses it."""
 
     def __init__(self) -> None:
+        self.edition = ""  # that the reads are of
+        self._reader = 0
         self._pending: list[Read] = []
         self._full = False  # the last answer: the queue takes no more for now
         self._number = 0  # of the newest placing of all
         self._placements: dict[int, int] = {}  # partition → number of its newest placing
         self._next: dict[int, Read] = {}  # partition → its newest read
 
-    def assign(self, partitions: Iterable[int], positions: Mapping[int, int]) -> list[Order]:
-        """The group gave these partitions to the reader, the queue's positions are known: start there."""
-        return [self._place(partition, positions.get(partition)) for partition in sorted(partitions)]
+    def assign(self, assigned: Iterable[Assigned], standing: Standing) -> list[Order]:
+        """The group gave partitions to the reader, and it is known where the queue is: start there.
+
+        When the queue reads another topic than the reader, or reads it from elsewhere since, nothing is placed.
+        """
+        orders: list[Order] = []
+        for each in assigned:
+            if each.reader != self._reader:
+                orders += self._drop()
+                self._reader = each.reader
+            if each.topic and standing.topic and each.topic != standing.topic:
+                return [*orders, *self._anew()]
+            if self._placements and standing.edition != self.edition:
+                return [*orders, *self._anew()]
+            self.edition = standing.edition
+            orders += [
+                self._place(partition, standing.positions.get(partition)) for partition in sorted(each.partitions)
+            ]
+        return orders
 
     def add(self, read: Read) -> list[Order]:
         """A read has arrived."""
@@ -82,6 +109,8 @@ class Intake:
 
     def answer(self, asked: list[Read], answers: tuple[Answer, ...]) -> list[Order]:
         """What take has said of the reads that it was asked about, in the same order."""
+        if any(answer.word == "moved" for answer in answers):
+            return self._anew()
         orders: list[Order] = []
         kept: dict[int, Read] = {}
         for read, answer in zip(asked, answers, strict=True):
@@ -105,10 +134,14 @@ class Intake:
                 orders.append(Done(len(read.messages), read.partition, None))
         return orders
 
-    def forget(self, partition: int) -> None:
-        """The reader has lost its place in a partition."""
-        self._placements.pop(partition, None)
-        self._next.pop(partition, None)
+    def _anew(self) -> list[Order]:
+        return [*self._drop(), Anew(self._reader)]
+
+    def _drop(self) -> list[Order]:
+        """All that was read is void."""
+        dropped, self._pending = self._pending, []
+        self._placements, self._next, self._full = {}, {}, False
+        return [Done(len(read.messages), read.partition, None) for read in dropped]
 
     def _place(self, partition: int, offset: int | None) -> Place:
         self._number += 1

@@ -77,7 +77,7 @@ PARTS = {
     "beat": (*CHANGES, "sweep", "quarantine"),
     "confirm": (*CHANGES, "quarantine"),
     "leave": (*READS, "quarantine"),
-    **dict.fromkeys(("register", "settle", "withdraw", "retry", "reset", "tidy"), CHANGES),
+    **dict.fromkeys(("register", "settle", "withdraw", "retry", "reset", "reposition", "tidy"), CHANGES),
 }
 
 

@@ -12,6 +12,7 @@ from _yadtq.keys import PROTOCOL, Keys
 from _yadtq.messages import Header, Submission
 from _yadtq.scripts import REPLY_SECONDS, Reply, Scripts
 from _yadtq.settings import Settings
+from _yadtq.topic import Repositioning, Standing
 
 LEADER_MS = 5000  # a step of leading Redis back takes less
 REJECTED_KEPT = 10_000
@@ -109,12 +110,22 @@ class Store:
         flat = [part for c in claims for part in (c.id, c.epoch, c.token, c.attempt)]
         return [claims[int(place) - 1] for place in self.call("confirm", incarnation, seen, len(claims), *flat)[1:]]
 
-    def take(self, incarnation: str, number: int, seen: int, free: int, running: str, reads: Sequence[Read]) -> Taken:
+    def take(
+        self,
+        incarnation: str,
+        number: int,
+        seen: int,
+        free: int,
+        running: str,
+        reads: Sequence[Read],
+        edition: str = "",
+    ) -> Taken:
         """Admits reads and claims up to `free` tasks. Raises LeaseLapsed, OutboxFull, StaleTake."""
         s = self.settings
         reply = self.call(
             "take", incarnation, number, seen, free, _ms(s.worker_timeout), s.task_max_crashes, s.outbox_entries,
-            s.ready_tasks, s.ready_bytes, running, len(reads), *(part for read in reads for part in read.arguments()),
+            s.ready_tasks, s.ready_bytes, running, edition, len(reads),
+            *(part for read in reads for part in read.arguments()),
         )  # fmt: skip
         _, epoch, _, due, left, answers, tasks = reply
         return Taken(
@@ -148,16 +159,28 @@ class Store:
         reply = self.call("reset", request, *(part for pair in ends.items() for part in pair))
         return int(reply[2]), reply[3]
 
+    def reposition(self, change: Repositioning) -> tuple[bool, str]:
+        """Has the queue read the topic from where it should. Returns whether that was changed here, and the edition."""
+        seen, topic = change.standing, change.topic
+        flat = [(c.kind, c.partition, "" if c.before is None else c.before, c.after) for c in change.changes]
+        reply = self.call(
+            "reposition", secrets.token_hex(8), seen.edition, seen.topic, topic.id, len(topic.starts), len(flat),
+            *(part for each in flat for part in each),
+        )  # fmt: skip
+        return reply[1] == "moved", reply[2]
+
     def tidy(self) -> bool:
         """One bounded step of ending old results and old epochs. Returns whether there is more."""
         return bool(self.call("tidy", _ms(self.settings.result_ttl), TIDY_STEP, REJECTED_KEPT)[1])
 
-    def unpublished(self, instant: int | None, before: int, most: int) -> tuple[int, str, list[tuple[Submission, str]]]:
+    def unpublished(
+        self, instant: int | None, before: int, most: int, passed: int = 0
+    ) -> tuple[int, str, list[tuple[Submission, str]]]:
         """Tasks only registered, since `before` ms ahead of an instant (ms; None: now), the oldest first.
 
-        Returns now in ms, the epoch, and each task with the mark of its registration.
+        passed: how many of the oldest to leave out. Returns now in ms, the epoch, and each task with its mark.
         """
-        reply = self.call("unpublished", "" if instant is None else instant, before, most)
+        reply = self.call("unpublished", "" if instant is None else instant, before, most, passed)
         return int(reply[1]), reply[2], [(Submission(*[*row[:6], ""]), row[6]) for row in reply[3:]]
 
     # -- the outbox ------------------------------------------------------------------------------------------------
@@ -245,10 +268,14 @@ class Store:
     def stats(self) -> Reply:
         return self.call("stats")
 
+    def standing(self) -> Standing:
+        """How far the queue has read, and in which topic."""
+        _, topic, edition, partitions, positions, floors = self.call("standing")
+        return Standing(topic, edition, int(partitions), _offsets(positions), _offsets(floors))
+
     def positions(self) -> dict[int, int]:
         """Partition → next offset to read."""
-        flat = self.call("stats")[11]
-        return {int(p): int(o) for p, o in zip(flat[::2], flat[1::2], strict=True)}
+        return _offsets(self.call("standing")[4])
 
     def workers(self) -> list[tuple[str, bool, dict[str, str]]]:
         """(incarnation, whether its lease lives, its fields), the newest heartbeat first."""
@@ -339,3 +366,7 @@ def _claim(row: list[Any], epoch: str) -> Claim:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _offsets(flat: list[str]) -> dict[int, int]:
+    return {int(p): int(o) for p, o in zip(flat[::2], flat[1::2], strict=True)}

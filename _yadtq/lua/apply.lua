@@ -24,6 +24,10 @@ function happen.join(event)                      -- it lives until its lease has
   redis.call('PEXPIRE', P .. 'worker:' .. worker, math.max(86400000, event.lease * 2))
 end
 
+function happen.reposition(event)
+  make_reposition(event, ARGV[4] == 'keep')
+end
+
 function happen.leave(event)
   redis.call('ZREM', P .. 'leases', event.actor)
   redis.call('HSET', P .. 'worker:' .. event.actor, 'state', 'offline', 'last_seen', at)

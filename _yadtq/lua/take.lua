@@ -6,7 +6,8 @@
 -- ARGV[6] -> crashes that end a task
 -- ARGV[7] -> bound of the outbox    ARGV[8] -> bound of ready, tasks    ARGV[9] -> bound of ready, bytes
 -- ARGV[10] -> claims begun and not ended: id@token, a line each
--- ARGV[11] -> number of reads; then for each: partition, offset where it began ('first:' before it, when the
+-- ARGV[11] -> edition of the topic that the reads are of
+-- ARGV[12] -> number of reads; then for each: partition, offset where it began ('first:' before it, when the
 --             partition's log begins there), next offset, number of messages,
 --             and for each message: offset, kind, bytes, and
 --               kind 'ours':  id, epoch, generation, seq     our header: its record was registered
@@ -21,6 +22,7 @@
 --          {partition, word, expected offset ('': where the log begins), …}, {task, …}}
 --   word  admitted · seek (the reader is not where the queue is) · full (hand it in again later)
 --         whole (hand it in again at once, with the contents of our own messages)
+--         moved (it is of a topic, or of a part of one, that is not read any more)
 --   task  {id, task, args, kwargs, attempt, failures, crashes, max_retries, time_limit, token}
 
 if quarantine then return {'quarantine'} end
@@ -71,9 +73,15 @@ local function next_order()
 end
 
 local function reject(id, reason, bytes, more)
-  if redis.call('EXISTS', E .. 'task:' .. id) == 1 then return end
+  local key, failure = E .. 'task:' .. id, cjson.encode({type = 'MessageRejected', message = reason, traceback = ''})
+  local known = redis.call('HMGET', key, 'message', 'error')
+  if known[2] then                               -- read again, or the topic was made anew and another one has the place
+    if ARGV[11] == '' or known[1] == bytes and known[2] == failure then return end
+    id = id .. '-' .. ARGV[11]
+    if redis.call('EXISTS', E .. 'task:' .. id) == 1 then return end
+  end
   transition({action = 'reject', id = id, task = more.task, args = more.args, kwargs = more.kwargs, order = next_order(),
-              error = cjson.encode({type = 'MessageRejected', message = reason, traceback = ''}), message = bytes})
+              error = failure, message = bytes})
 end
 
 local function create(partition, m, mark)
@@ -122,7 +130,7 @@ local function was_forgotten(m)
   return false
 end
 
-local cursor = 12                                -- the next argument
+local cursor = 13                                -- the next argument
 local function argument()
   cursor = cursor + 1
   return ARGV[cursor - 1]
@@ -161,12 +169,15 @@ local function admit(partition, m)
   end
 end
 
-for _ = 1, tonumber(ARGV[11]) do
+local is_moved = ARGV[11] ~= (redis.call('HGET', KEYS[1], 'edition') or '')
+for _ = 1, tonumber(ARGV[12]) do
   local partition, began, next_offset, count = argument(), argument(), argument(), tonumber(argument())
   local stored = redis.call('HGET', P .. 'positions', partition)
   local first = string.match(began, '^first:(%d+)$')
   local word = 'admitted'
-  if count > 0 and (redis.call('LLEN', E .. 'ready') >= tonumber(ARGV[8]) or bytes >= tonumber(ARGV[9])) then
+  if is_moved then
+    word = 'moved'
+  elseif count > 0 and (redis.call('LLEN', E .. 'ready') >= tonumber(ARGV[8]) or bytes >= tonumber(ARGV[9])) then
     word = 'full'
   elseif stored and stored ~= (first or began) or not stored and not first then
     word = 'seek'

@@ -226,3 +226,20 @@ local function make_reset(event)
              'resets', table.concat(lines, '\n'), 'sweep_cursor', '0', 'sweep_for', '')
   redis.call('RPUSH', P .. 'old', epoch)         -- tidy unlinks its keys in bounded steps
 end
+
+-- The topic is not any more what was read. anew: it is another one, and nothing that was stored holds of it.
+-- keep: events before this one are missing, and what was read in between is read again; so nothing is passed over.
+local function make_reposition(event, keep)
+  if event.anew then redis.call('DEL', P .. 'positions', P .. 'floors') end
+  for partition, offset in pairs(event.positions or {}) do
+    local stored = redis.call('HGET', P .. 'positions', partition)
+    if not keep or stored and tonumber(stored) > offset then
+      redis.call('HSET', P .. 'positions', partition, string.format('%d', offset))
+    end
+  end
+  for partition, offset in pairs(event.floors or {}) do
+    redis.call('HSET', P .. 'floors', partition, string.format('%d', offset))
+  end
+  redis.call('HSET', KEYS[1], 'topic', event.topic, 'edition', event.edition,
+             'partitions', string.format('%d', event.partitions), 'reposition_request', event.request)
+end

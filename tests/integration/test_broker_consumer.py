@@ -13,13 +13,19 @@ import pytest
 from _yadtq import broker as broker_module
 from _yadtq import consumer as consumer_module
 from _yadtq.broker import Broker
-from _yadtq.claims import Assigned, Connection, OutOfRange, Read
+from _yadtq.claims import Assigned, Connection, Read
 from _yadtq.consumer import Consumer
 from _yadtq.inbox import Inbox
-from _yadtq.intake import Done, Place
+from _yadtq.intake import Anew, Done, Place
+from _yadtq.log import Log
+from _yadtq.lookout import Lookout
+from _yadtq.messages import Foreign
 from _yadtq.settings import Settings
+from _yadtq.store import Store
+from _yadtq.topic import Topic
 from tests.support import kafka_tools
 from tests.support.waiting import eventually
+from yadtq import TaskClient
 
 Message = TypeVar("Message")
 
@@ -28,10 +34,10 @@ class Reading:
     """A consumer and all that it has posted so far. number: of the next placing."""
 
     def __init__(self, settings: Settings) -> None:
-        self.broker = Broker(settings)
+        self.broker, self.store = Broker(settings), Store(settings)
         self.inbox = Inbox()
         self.posted: list[object] = []
-        self.consumer = Consumer(settings, self.broker, self.inbox.put)
+        self.consumer = Consumer(settings, self.broker, Lookout(self.store, self.broker, Log()), self.inbox.put)
         self.number = 0
         self.consumer.start()
 
@@ -60,6 +66,31 @@ class Reading:
     def close(self) -> None:
         self.consumer.stop(10)
         self.broker.close()
+        self.store.close()
+
+
+def founded(settings: Settings) -> None:
+    """Begins the queue in Redis: without one, nobody looks at the topic."""
+    with TaskClient(settings) as client:
+        client.counts()
+
+
+class Looks:
+    """Counts how often a reader has looked at the topic."""
+
+    def __init__(self, reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        topic = reading.broker.topic
+
+        def counted() -> Topic:
+            self.count += 1
+            return topic()
+
+        monkeypatch.setattr(reading.broker, "topic", counted)
+
+    def wait_for(self, more: int) -> None:
+        wanted = self.count + more
+        eventually(lambda: self.count >= wanted, 20, f"{more} looks at the topic")
 
 
 @pytest.fixture
@@ -175,19 +206,100 @@ def test_a_large_read_is_divided(settings: Settings, topic: str, start: Callable
     assert reading.offsets(placement) == list(range(6))
 
 
-def test_a_log_that_was_cut_is_told(settings: Settings, topic: str, start: Callable[[], Reading]) -> None:
+def test_a_partition_out_of_range_is_to_be_placed_anew(
+    settings: Settings, topic: str, start: Callable[[], Reading]
+) -> None:
     send(settings, topic, 5)
-    admin = kafka.KafkaAdminClient(bootstrap_servers=settings.kafka_broker)
-    admin.delete_records({kafka.TopicPartition(topic, 0): 3})
-    admin.close()
+    send(settings, topic, 2, partition=1)
+    kafka_tools.cut(settings.kafka_broker, topic, {0: 3})
     reading = start()
     reading.assigned(12)
     reading.place(0, 1)
-    out = reading.await_one(OutOfRange)
-    assert (out.partition, out.offset) == (0, 1)
+    other = reading.place(1, None)
+    reading.await_one(Assigned, lambda each: each.partitions == {0})
+    assert reading.offsets(other) == [0, 1]  # it goes on
     placement = reading.place(0, None)
     eventually(lambda: reading.offsets(placement) == [3, 4], 20, "what is left")
     assert reading.reads(placement)[0].began == 3
+
+
+class Odd(str):
+    """A header key that Kafka gets as bytes which are no text."""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return b"\xff\xfe"
+
+
+def test_a_header_key_that_is_no_text_holds_up_nothing(
+    settings: Settings, topic: str, start: Callable[[], Reading]
+) -> None:
+    task = b'{"task-id": "odd", "task": "add", "args": [1, 2]}'
+    producer: Any = kafka.KafkaProducer(bootstrap_servers=settings.kafka_broker)
+    producer.send(topic, task, partition=0, headers=[(Odd("key"), b"1"), ("other", b"2")]).get(timeout=10)
+    producer.close(timeout=5)
+    send(settings, topic, 1)
+    reading = start()
+    reading.assigned(12)
+    placement = reading.place(0, None)
+    eventually(lambda: reading.offsets(placement) == [0, 1], 20, "both")
+    first = next(message for read in reading.reads(placement) for message in read.messages)
+    assert isinstance(first, Foreign)
+    assert first.submission.id == "odd"
+
+
+def test_it_begins_anew_when_it_is_told(settings: Settings, topic: str, start: Callable[[], Reading]) -> None:
+    send(settings, topic, 2)
+    reading = start()
+    reading.assigned(12)
+    first, consumer = reading.place(0, None), reading.consumer._consumer
+    eventually(lambda: reading.offsets(first) == [0, 1], 20, "both")
+    assert {each.reader for each in reading.of(Assigned)} == {1}
+    reading.consumer.obey([Anew(1), Anew(1)])
+    eventually(lambda: len(reading.of(Assigned)) >= 2, 20, "another assignment")
+    again = reading.place(0, None)
+    eventually(lambda: reading.offsets(again) == [0, 1], 20, "both again")
+    assert reading.consumer._consumer is not consumer
+    assert [each.reader for each in reading.of(Assigned)] == [1, 2]
+
+
+def test_a_partition_that_stalls_is_read_by_a_new_consumer(
+    settings: Settings, topic: str, start: Callable[[], Reading], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "PROBE_SECONDS", 0.3)
+    founded(settings)
+    reading = start()
+    reading.assigned(12)
+    stalled, moving = reading.place(0, None), reading.place(1, None)
+    eventually(lambda: reading.reads(stalled) and reading.reads(moving), 20, "both placed")
+    consumer = reading.consumer._consumer
+    subscriptions = consumer._fetcher._subscriptions
+    fetchable = subscriptions.fetchable_partitions
+    monkeypatch.setattr(subscriptions, "fetchable_partitions", lambda: [tp for tp in fetchable() if tp.partition != 0])
+    send(settings, topic, 3, partition=1)
+    eventually(lambda: reading.offsets(moving) == [0, 1, 2], 20, "what does not stall")
+    assert reading.consumer._consumer is consumer  # nobody waits for anything
+    send(settings, topic, 3)
+    eventually(lambda: len(reading.of(Assigned)) >= 2, 20, "another assignment")
+    (line,) = [each.problem for each in reading.of(Connection) if each.problem]
+    assert line == f"nothing comes of partition 0 of {topic}, which holds 3 more messages: connecting anew"
+    placement = reading.place(0, 0)
+    eventually(lambda: reading.offsets(placement) == [0, 1, 2], 20, "what had stalled")
+
+
+def test_a_reader_that_waits_for_answers_does_not_stall(
+    settings: Settings, topic: str, start: Callable[[], Reading], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(consumer_module, "READ_AHEAD", 100)
+    founded(settings)
+    send(settings, topic, 3000)
+    reading = start()
+    reading.assigned(12)
+    placement, looks = reading.place(0, None), Looks(reading, monkeypatch)
+    eventually(lambda: len(reading.offsets(placement)) >= 100, 20, "100 messages")
+    looks.wait_for(2 * consumer_module.STALLED_PROBES)
+    assert len(reading.of(Assigned)) == 1
+    assert len(reading.offsets(placement)) < 3000
 
 
 def test_partitions_that_the_group_took_and_gave_back_are_placed_anew(

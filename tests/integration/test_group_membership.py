@@ -9,7 +9,10 @@ from _yadtq.broker import Broker
 from _yadtq.claims import Assigned
 from _yadtq.consumer import Consumer
 from _yadtq.inbox import Inbox
+from _yadtq.log import Log
+from _yadtq.lookout import Lookout
 from _yadtq.settings import Settings
+from _yadtq.store import Store
 from tests.conftest import StartWorker
 from tests.integration.conftest import RECORDED, Wait
 from tests.support.kafka_tools import members, wait_for_readers
@@ -56,8 +59,8 @@ class Forgetful(Broker):
 
 def test_a_reader_that_the_group_does_not_know_joins_anew(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumer_module, "PROBE_SECONDS", 0.1)
-    inbox, broker = Inbox(), Forgetful(settings)
-    consumer = Consumer(settings, broker, inbox.put)
+    inbox, broker, store = Inbox(), Forgetful(settings), Store(settings)
+    consumer = Consumer(settings, broker, Lookout(store, broker, Log()), inbox.put)
     consumer.start()
     assigned: list[Assigned] = []
 
@@ -71,4 +74,5 @@ def test_a_reader_that_the_group_does_not_know_joins_anew(settings: Settings, mo
     assert {len(each.partitions) for each in assigned} == {12}
     consumer.stop(5)
     broker.close()
+    store.close()
     assert not consumer.is_alive()

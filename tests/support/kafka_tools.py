@@ -1,11 +1,12 @@
 """What tests ask Kafka for directly, past YADTQ: foreign messages, the group's members, the event log."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import kafka
+from kafka.admin import NewTopic
 
 from tests.support.waiting import eventually
 
@@ -21,6 +22,30 @@ def send(broker: str, topic: str, values: Iterable[bytes | str], partition: int 
         return [future.get(timeout=10).offset for future in sent]
     finally:
         producer.close(timeout=5)
+
+
+def cut(broker: str, topic: str, starts: Mapping[int, int]) -> None:
+    """Deletes the first messages of partitions, up to an offset each."""
+    with admin_of(broker) as admin:
+        admin.delete_records({kafka.TopicPartition(topic, number): start for number, start in starts.items()})
+
+
+def delete_topic(broker: str, topic: str) -> None:
+    with admin_of(broker) as admin:
+        admin.delete_topics([topic])
+
+
+def make_topic(broker: str, topic: str, partitions: int = 12) -> None:
+    """Makes a topic as a person would, and waits until every partition has a leader."""
+    with admin_of(broker) as admin:
+        admin.create_topics([NewTopic(topic, partitions, 1)])
+        admin.wait_for_topics([topic])
+
+
+def add_partitions(broker: str, topic: str, count: int) -> None:
+    """Gives a topic so many partitions."""
+    with admin_of(broker) as admin:
+        admin.create_partitions({topic: count})
 
 
 def ends(broker: str, topic: str, partitions: int = 12) -> list[int]:

@@ -283,10 +283,10 @@ class ScriptQueue:
 
 
 class Hand:
-    """One incarnation of a worker. number: of the last take whose reply it has read."""
+    """One incarnation of a worker. number: of the last take whose reply it has read. edition: of what it reads."""
 
     def __init__(self, queue: ScriptQueue, name: str) -> None:
-        self.queue, self.name, self.number = queue, name, 0
+        self.queue, self.name, self.number, self.edition = queue, name, 0, ""
 
     def take(self, free: int = 3, reads: Iterable[Read] | None = None, running: Sequence[Claim] = ()) -> Taken:
         """Reads all that is unread, unless reads are given, and takes up to `free` tasks."""
@@ -299,7 +299,7 @@ class Hand:
     ) -> Taken:
         """A take with any numbers."""
         given = self.queue.reads() if reads is None else list(reads)
-        return self.queue.store.take(self.name, number, seen, free, _lines(running), given)
+        return self.queue.store.take(self.name, number, seen, free, _lines(running), given, self.edition)
 
     def take_one(self) -> Claim:
         """The next task, which must be there."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from _yadtq.claims import PART_BYTES, PART_OUTCOMES, Claim, Outcome, OutOfRange, Read, first_part
+from _yadtq.claims import PART_BYTES, PART_OUTCOMES, Claim, Outcome, Read, first_part
 from _yadtq.messages import Foreign, Header, Ours, Rejected, Submission
 
 CLAIM = Claim("a@b", "add", "[]", "{}", 1, 0, 0, None, None, "4", "1-77")
@@ -49,9 +49,3 @@ def test_a_part_is_bounded_and_never_empty(sizes: list[int], count: int) -> None
     part = first_part(outcomes)
     assert part == outcomes[:count]
     assert part is not outcomes
-
-
-def test_out_of_range_says_what_to_do() -> None:
-    line = OutOfRange(3, 77).line()
-    assert line.startswith("partition 3 of the task topic does not reach offset 77")
-    assert "\n" not in line

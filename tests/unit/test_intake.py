@@ -1,8 +1,9 @@
 """The intake: what a worker has read and the queue has not admitted yet."""
 
-from _yadtq.claims import Answer, Read
-from _yadtq.intake import Done, Intake, Order, Place
+from _yadtq.claims import Answer, Assigned, Read
+from _yadtq.intake import Anew, Done, Intake, Order, Place
 from _yadtq.messages import Rejected
+from _yadtq.topic import Standing
 
 
 def read(partition: int, began: int, count: int, placement: int) -> Read:
@@ -10,17 +11,26 @@ def read(partition: int, began: int, count: int, placement: int) -> Read:
     return Read(partition, began, began + count, placement, messages)
 
 
+def standing(edition: str = "", topic: str = "T", **positions: int) -> Standing:
+    """standing(p0=40): the queue goes on with offset 40 of partition 0."""
+    return Standing(topic, edition, 12, {int(name[1:]): at for name, at in positions.items()}, {})
+
+
+def assigned(*partitions: int, reader: int = 0, topic: str = "T") -> list[Assigned]:
+    return [Assigned(frozenset(partitions), reader, topic)]
+
+
 def placed(*partitions: int) -> tuple[Intake, dict[int, int]]:
     """An intake whose reader follows these partitions, and the number of each one's placing."""
     intake = Intake()
-    orders = intake.assign(partitions, {})
+    orders = intake.assign(assigned(*partitions), standing())
     return intake, {order.partition: order.placement for order in orders if isinstance(order, Place)}
 
 
 def test_a_reader_is_placed_where_the_queue_is() -> None:
     intake = Intake()
-    assert intake.assign({2, 0}, {0: 40}) == [Place(0, 40, 1), Place(2, None, 2)]
-    assert intake.assign({2}, {2: 7}) == [Place(2, 7, 3)]
+    assert intake.assign(assigned(2, 0), standing(p0=40)) == [Place(0, 40, 1), Place(2, None, 2)]
+    assert intake.assign(assigned(2), standing(p2=7)) == [Place(2, 7, 3)]
 
 
 def test_reads_wait_until_they_are_admitted() -> None:
@@ -35,7 +45,7 @@ def test_reads_wait_until_they_are_admitted() -> None:
 
 def test_what_was_read_from_an_old_place_is_dropped() -> None:
     intake, number = placed(0)
-    intake.assign([0], {0: 10})
+    intake.assign(assigned(0), standing(p0=10))
     late = read(0, 0, 3, number[0])
     assert intake.add(late) == [Done(3, 0, None)]
     assert intake.add(read(7, 0, 1, 1)) == [Done(1, 7, None)]  # never placed
@@ -127,15 +137,49 @@ def test_it_looks_where_nothing_waits() -> None:
     assert [each.partition for each in intake.looks()] == [0]
 
 
-def test_a_partition_out_of_range_is_forgotten() -> None:
+def test_what_is_read_of_another_topic_begins_anew() -> None:
     intake, number = placed(0, 1)
-    for partition in (0, 1):
-        intake.add(read(partition, 0, 1, number[partition]))
-    intake.answer(intake.pending(500), (Answer(0, "admitted", 1), Answer(1, "admitted", 1)))
-    intake.forget(0)
-    assert [each.partition for each in intake.looks()] == [1]
-    assert intake.add(read(0, 1, 1, number[0])) == [Done(1, 0, None)]
-    intake.forget(5)
+    first, second = read(0, 0, 2, number[0]), read(1, 0, 1, number[1])
+    for each in (first, second):
+        intake.add(each)
+    orders = intake.answer([first], (Answer(0, "moved", None),))
+    assert orders == [Done(2, 0, None), Done(1, 1, None), Anew(0)]
+    assert (intake.pending(), intake.looks(), intake.has_more) == ([], [], False)
+    assert intake.add(read(0, 2, 1, number[0])) == [Done(1, 0, None)]  # it comes late
+    assert intake.assign(assigned(0, reader=1, topic="U"), standing("8-3", "U", p0=4)) == [Place(0, 4, 3)]
+    assert intake.edition == "8-3"
+
+
+def test_a_look_that_finds_another_topic_begins_anew() -> None:
+    intake, number = placed(0)
+    intake.add(read(0, 0, 2, number[0]))
+    intake.answer(intake.pending(), (Answer(0, "admitted", 2),))
+    assert intake.answer(intake.looks(), (Answer(0, "moved", None),)) == [Anew(0)]
+
+
+def test_nothing_is_placed_in_another_topic_than_the_queue_reads() -> None:
+    intake = Intake()
+    assert intake.assign(assigned(0, reader=3), standing(topic="U")) == [Anew(3)]
+    assert intake.assign(assigned(0, reader=4), standing(topic="")) == [Place(0, None, 1)]  # nobody has looked yet
+
+
+def test_a_reader_is_of_one_edition() -> None:
+    intake, number = placed(0)
+    intake.add(read(0, 0, 2, number[0]))
+    assert intake.assign(assigned(1), standing("8-3")) == [Done(2, 0, None), Anew(0)]
+    assert intake.assign(assigned(0, 1), standing("8-3", p0=1)) == [Place(0, 1, 2), Place(1, None, 3)]
+    assert intake.edition == "8-3"
+
+
+def test_a_reader_that_took_the_place_of_another_one_is_not_told_to_go() -> None:
+    """It found by itself that the topic is another one."""
+    intake, number = placed(0)
+    intake.add(read(0, 0, 2, number[0]))
+    both = [*assigned(0), *assigned(0, 1, reader=1)]
+    orders = intake.assign(both[1:], standing("8-3", p0=1))
+    assert orders == [Done(2, 0, None), Place(0, 1, 2), Place(1, None, 3)]
+    assert intake.assign(both, standing("8-3", p0=1))[0] == Place(0, 1, 4)
+    assert intake.add(read(0, 1, 1, 4)) == [Done(1, 0, None)]  # the last one counts
 
 
 def test_a_take_carries_a_bounded_number_of_bytes() -> None:
