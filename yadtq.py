@@ -26,7 +26,6 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 # fmt: off
@@ -42,7 +41,7 @@ from _yadtq.errors import (
     TaskNotFound, UsageError, WaitTimeout, YadtqError,
 )
 from _yadtq.failure import Failure
-from _yadtq.handlers import handler_of, import_modules
+from _yadtq.handlers import Registered, handler_of, import_modules
 from _yadtq.inbox import Inbox, Stop
 from _yadtq.incarnation import Incarnation, Listener, Woken
 from _yadtq.intake import Intake
@@ -50,6 +49,7 @@ from _yadtq.jobs import Crashed, Ended, Interrupted, Lost, PoolMessage, Printed,
 from _yadtq.log import Log, Trouble, visible
 from _yadtq.messages import Call, Header, Submission, decode, encode, in_parts, submission
 from _yadtq.pool import Pool
+from _yadtq.readiness import Readiness
 from _yadtq.records import (
     Attempt, Health, Parameter, Signature, Stats, Task, Worker, about_worker, stats_of, task_of,
     worker_of,
@@ -88,15 +88,6 @@ Workers: TypeAlias = list[Worker]
 Problems = dict[str, SubmissionRefused | SubmissionUnknown]  # by task id
 
 # -- the registry of tasks --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """A function that is a task. time_limit: seconds; None: the worker's own; 0: none. exact: see `task`."""
-
-    function: Callable[..., Any]
-    time_limit: float | None = None
-    exact: bool = False
 
 
 _registry: dict[str, Registered] = {}
@@ -365,6 +356,7 @@ class TaskWorker:
         self._appetite = Appetite()
         self._rest_until = 0.0  # a server does not answer: no call before
         self._trouble = Trouble(self.log, "wait")
+        self._readiness = Readiness(self.settings.ready_file)
         self._stopping_since = 0.0  # 0: it is not stopping
         self._left = False
 
@@ -387,6 +379,7 @@ class TaskWorker:
             self.log.error("start", text=str(error))
             return EXIT_USAGE
         finally:
+            self._readiness.end()
             self._relay.stop(LEAVE_SECONDS)
             self._consumer.stop(LEAVE_SECONDS)
             self._broker.close()
@@ -452,6 +445,7 @@ class TaskWorker:
             self._place()
             self._take(me)
             self._trouble.over()
+            self._readiness.tell("redis", works=True)
         except LeaseLapsed:
             me.lost = me.lost or "its lease is over"
         except YadtqError as error:
@@ -518,6 +512,7 @@ class TaskWorker:
             case Assigned():
                 self._unplaced.append(message)
             case Connection():
+                self._readiness.tell("kafka", works=not message.problem)
                 tell = self.log.warning if message.problem else self.log.info
                 tell("kafka", text=message.problem or f"reading from Kafka at {self.settings.kafka_broker}")
             case Stop():
@@ -529,6 +524,7 @@ class TaskWorker:
             self._relay.lead()
         self._rest_until = self._clock.monotonic() + RETRY_SECONDS
         self._trouble.say(str(error))
+        self._readiness.tell("redis", works=False)
 
     # -- the end of a life, and of the worker
 

@@ -74,7 +74,7 @@ class Consumer(threading.Thread):
         self._confirmed: dict[int, int] = {}  # admitted, not yet committed to the group
         self._committed_at = 0.0
         self._outstanding = 0
-        self._problem = ""
+        self._problem: str | None = None  # nothing is known yet
         self._heard_at, self._probed_at, self._probe_at = 0.0, 0.0, 0.0
         self._out_of_step = 0  # probes in a row
         self._topic_id = ""  # what is read is of this topic, or of a later one
@@ -153,6 +153,8 @@ class Consumer(threading.Thread):
         if not self._consumer.partitions_for_topic(self._topic):
             raise kafka_errors.UnknownTopicOrPartitionError(self._topic)
         self._heard_at = time.monotonic()
+        if self._problem is None:
+            self._tell("")
 
     def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None

@@ -20,6 +20,15 @@ CHILD_MAIN = "__yadtq_main__"
 
 
 @dataclass(frozen=True, slots=True)
+class Registered:
+    """A function that is a task. time_limit: seconds; None: the worker's own; 0: none. exact: see `yadtq.task`."""
+
+    function: Callable[..., Any]
+    time_limit: float | None = None
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Handler:
     """A registered task; made by `handler_of`.
 

@@ -45,7 +45,7 @@ class History:
     """
 
     def __init__(self, generation: int, kept: int) -> None:
-        self.newest, self.reached = generation, kept
+        self.newest, self.reached, self._kept = generation, kept, kept
         self.gaps: list[tuple[int, int]] = []
         self.began: dict[int, int] = {}
         self._highest = 0
@@ -57,7 +57,7 @@ class History:
             return
         self.newest = entry.generation
         if entry.seq == 0:
-            self.began[entry.generation] = max(self._highest, int(json.loads(entry.event)["kept"]))
+            self.began[entry.generation] = max(self._highest, int(json.loads(entry.event)["kept"]), self._kept)
             return
         self._highest = max(self._highest, entry.seq)
         if entry.seq > self.reached:

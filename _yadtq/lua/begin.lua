@@ -22,7 +22,7 @@ if not head[2] then
              'clock_at', string.format('%d', now))
 end
 if head[3] == ARGV[6] then return {'ok', 'open'} end
-if head[6] == ARGV[6] and head[5] ~= ARGV[2] and tonumber(head[7]) > now then return {'ok', 'led'} end
+if head[6] == ARGV[6] and head[5] ~= ARGV[2] and tonumber(head[7] or 0) > now then return {'ok', 'led'} end
 
 local attempt = tonumber(head[4] or 0) + 1
 local generation = math.max(now, tonumber(head[2] or 0) + 1, tonumber(head[8] or 0) + 1, tonumber(ARGV[5]))

@@ -64,7 +64,6 @@ for line in string.gmatch(told[2] or '', '[^\n]+') do
                 lost = true, begun = false, reason = 'the reply that gave it was lost'})
   end
 end
-return_to_ready()
 
 -- Admission ------------------------------------------------------------------------------------------------------------
 
@@ -209,6 +208,7 @@ end
 if redis.call('ZCOUNT', P .. 'leases', '-inf', string.format('%d', clock)) > 0 then
   sweep(clock, lease_ms, max_crashes, 100)
 end
+return_to_ready()                                -- all at once: apply knows no other order
 
 -- Hand out -------------------------------------------------------------------------------------------------------------
 

@@ -46,6 +46,13 @@ local function limits(key, e)
   if e.time_limit then redis.call('HSET', key, 'time_limit', e.time_limit) end
 end
 
+local function count_forgotten(key, id)          -- it was started before Redis forgot it: no number is used again
+  local attempt = redis.call('HGET', E .. 'forgotten', id)
+  if not attempt then return end
+  redis.call('HSET', key, 'attempt', attempt)
+  redis.call('HDEL', E .. 'forgotten', id)
+end
+
 -- A task begins --------------------------------------------------------------------------------------------------------
 
 function make.register(e, key)                   -- withdrawn: submissions of this id that were refused before
@@ -54,6 +61,7 @@ function make.register(e, key)                   -- withdrawn: submissions of th
              'submitted_by', e.submitted_by, 'order', e.order, 'mark', token)
   if e.withdrawn then redis.call('HSET', key, 'withdrawn', e.withdrawn) end
   limits(key, e)
+  count_forgotten(key, e.id)
   redis.call('ZADD', E .. 'all', e.order, e.id)
   redis.call('ZADD', E .. 'registered', string.format('%d', now), e.id)
 end
@@ -66,11 +74,9 @@ function make.admit(e, key)                      -- mark: of a registration that
   redis.call('DEL', key)
   redis.call('HSET', key, 'status', 'queued', 'task', e.task, 'args', e.args, 'kwargs', e.kwargs, 'submitted_at', at,
              'submitted_by', 'kafka', 'order', e.order)
-  if e.mark then
-    redis.call('HSET', key, 'mark', e.mark, 'shared', '1', 'attempt', redis.call('HGET', E .. 'forgotten', e.id) or '0')
-    redis.call('HDEL', E .. 'forgotten', e.id)
-  end
+  if e.mark then redis.call('HSET', key, 'mark', e.mark, 'shared', '1') end
   limits(key, e)
+  count_forgotten(key, e.id)
   redis.call('ZADD', E .. 'all', e.order, e.id)
 end
 
@@ -173,7 +179,10 @@ end
 
 function make.forgotten(e, key)                  -- a run that Redis does not know any more: its number is not used again
   local rec = redis.call('HMGET', key, 'task', 'attempt', 'history')
-  if not rec[1] then return redis.call('HSET', E .. 'forgotten', e.id, e.attempt) end       -- until its message comes
+  if not rec[1] then                             -- until its message comes
+    local known = tonumber(redis.call('HGET', E .. 'forgotten', e.id) or 0)
+    return redis.call('HSET', E .. 'forgotten', e.id, string.format('%d', math.max(known, e.attempt)))
+  end
   redis.call('HSET', key, 'forgotten', e.token, 'attempt', string.format('%d', math.max(tonumber(rec[2] or 0), e.attempt)),
     'history', remember(rec[3], {n = e.attempt, w = plain(e.worker), s = at, f = at, o = 'forgotten', r = e.reason}))
 end

@@ -174,7 +174,7 @@ def test_a_task_is_run_and_waited_for(worked: TaskClient) -> None:
 
 
 def test_waiting_is_being_told(worked: TaskClient) -> None:
-    ids = worked.submit_many([Call("sleep", (0.4,)), Call("add", (1, 2)), Call("sleep", (30,))])
+    ids = worked.submit_many([Call("sleep", (2,)), Call("add", (1, 2)), Call("sleep", (30,))])
     first = worked.wait_any(set(ids), 30)
     assert [task.id for task in first] == [ids[1]]
     (second,) = worked.wait_any({ids[0], ids[2]}, 30)
