@@ -1,6 +1,7 @@
 """Kafka and Redis with passwords, TLS and rights: what works with the rights of docs/security.md, what is said else."""
 
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -83,6 +84,21 @@ def test_a_queue_lives_on_the_rights_of_the_page(queue: SecuredQueue, worker: Ru
         assert client.reset() == 2
     done = run_client(queue.settings(CLIENT), "add", "20", "22")
     assert (done.returncode, done.stdout, done.stderr) == (0, "42\n", "")
+    assert queue.refused_by_kafka() == []
+    assert queue.refused_by_redis() == []
+
+
+def test_a_client_may_lead_redis_back(queue: SecuredQueue, worker: RunningProgram) -> None:
+    worker.process.send_signal(signal.SIGSTOP)  # else it would be faster
+    try:
+        queue.redis.restart()
+        with TaskClient(queue.settings(CLIENT)) as client:
+            assert client.counts()["processing"] == 0
+            worker.process.send_signal(signal.SIGCONT)
+            task_id = client.submit("add", 4, 4)
+            assert client.wait_for_result(task_id, 30).result == 8
+    finally:
+        worker.process.send_signal(signal.SIGCONT)
     assert queue.refused_by_kafka() == []
     assert queue.refused_by_redis() == []
 

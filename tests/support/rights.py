@@ -8,7 +8,7 @@ from _yadtq.scripts import LUA, script
 # What programs send besides scripts.
 CONNECTING = {"CLIENT|SETINFO", "PING", "INFO", "EVALSHA", "EVAL"}
 LISTENING = {"SUBSCRIBE", "UNSUBSCRIBE"}
-OF_WORKERS = {"take", "settle", "beat", "confirm", "leave", "trim", "tidy", "unpublished"}
+OF_WORKERS = {"take", "settle", "beat", "confirm", "leave", "reposition", "tidy", "unpublished"}
 OF_READERS = {"view", "list", "stats", "workers"}
 OPENING = {"HMGET", "TIME"}  # what the beginning of each script does, before it does its own
 
@@ -17,7 +17,7 @@ def redis_rights() -> str:
     """A line for each kind of program, as redis-cli takes it."""
     every = {path.stem for path in LUA.glob("*.lua")}
     worker = _commands(script(name)[0] for name in every) | CONNECTING | LISTENING | {"XREAD"}
-    client = _commands(script(name)[0] for name in every - OF_WORKERS) | CONNECTING | LISTENING | {"ZSCAN"}
+    client = _commands(script(name)[0] for name in every - OF_WORKERS) | CONNECTING | LISTENING | {"XREAD", "ZSCAN"}
     reader = _commands((LUA / f"{name}.lua").read_text(encoding="utf-8") for name in OF_READERS) | OPENING
     lines = [
         _line("yadtq-worker", worker, channels=True),

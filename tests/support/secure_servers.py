@@ -110,12 +110,19 @@ class SecureRedis(RedisServer):
 
     def prepare(self) -> list[str]:
         users = self.place.home / "users.acl"
-        users.write_text(f"user default off\nuser {ADMIN} on >{self._password} ~* &* +@all\n", encoding="utf-8")
+        if not users.exists():  # else it has the users that were saved
+            users.write_text(f"user default off\nuser {ADMIN} on >{self._password} ~* &* +@all\n", encoding="utf-8")
         return [*super().prepare(), "--aclfile", str(users.resolve())]
 
     def admin(self) -> "redis.Redis":
         """A connection that may do everything, past the TLS."""
         return redis.Redis("127.0.0.1", self.place.port, username=ADMIN, password=self._password, decode_responses=True)
+
+    def restart(self) -> None:
+        """Stops and starts it behind the same front."""
+        super().stop()
+        self.start()
+        self.wait_ready()
 
     def stop(self) -> None:
         self._front.close()

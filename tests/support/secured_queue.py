@@ -147,6 +147,7 @@ def _make_users(queue: SecuredQueue) -> None:
         for line in (*redis_lines(), nobody):
             words = line.replace("PASSWORD", queue.passwords[line.split()[2]]).split()
             assert redis_admin.execute_command(*words) in ("OK", True)
+        redis_admin.acl_save()
 
 
 @dataclass
