@@ -1,11 +1,13 @@
 """reposition: the one script that lowers positions changes only what its caller saw, and voids what was read before."""
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 
 from _yadtq.claims import Answer, Assigned
 from _yadtq.intake import Intake
+from _yadtq.store import Leading, Store
 from _yadtq.topic import Change, Repositioning, Standing, Topic, compare
 from tests.support.script_queue import Hand, ScriptQueue
 
@@ -82,6 +84,7 @@ def test_a_cut_moves_its_partition_alone(queue: ScriptQueue, hand: Hand, now: To
     assert (standing.positions, standing.topic, standing.edition) == (positions, "A", f"1-{event['seq']}")
     assert (event["positions"], "anew" in event) == ({"0": positions[0]}, False)
     assert hand.take(0, [queue.read(1, began=5)]).answers == (Answer(1, "moved", 5),)
+    queue.check()
 
 
 def test_a_floor_above_the_end_is_lowered_and_voids_no_read(queue: ScriptQueue, hand: Hand) -> None:
@@ -89,6 +92,7 @@ def test_a_floor_above_the_end_is_lowered_and_voids_no_read(queue: ScriptQueue, 
     assert reposition(queue, topic("A", 6, 9))
     assert queue.store.standing() == Standing("A", "", 2, {0: 5, 1: 5}, {0: 6})
     assert queue.events()[-1]["floors"] == {"0": 6}
+    queue.check()
 
 
 def test_more_partitions_void_no_read(queue: ScriptQueue, hand: Hand) -> None:
@@ -180,3 +184,29 @@ def test_a_change_of_a_partition_that_nobody_has_read(queue: ScriptQueue, hand: 
     assert queue.store.reposition(change) == (True, "")
     assert queue.store.reposition(change) == (False, "")
     assert queue.store.positions()[7] == 4
+
+
+def led_back(queue: ScriptQueue, keep: bool) -> Standing:
+    """What an empty Redis makes of the events; keep: as if some before them were missing."""
+    copy = Store(dataclasses.replace(queue.settings, namespace=f"{queue.settings.namespace}-led"))
+    leading = copy.begin("test", True, 1)
+    assert isinstance(leading, Leading)
+    copy.apply(leading, keep, queue.entries())
+    copy.open(leading, {})
+    standing = copy.standing()
+    copy.close()
+    queue.redis.unlink(*queue.redis.scan_iter(match=f"{copy.keys.prefix}*", count=1000))
+    return standing
+
+
+def test_a_redis_that_is_led_back_reads_the_topic_from_the_right_place(queue: ScriptQueue, hand: Hand) -> None:
+    reposition(queue, topic("A", 3, 9))
+    assert led_back(queue, keep=False) == queue.store.standing()
+    reposition(queue, topic("B"))
+    assert led_back(queue, keep=False) == queue.store.standing()
+
+
+def test_behind_missing_events_nothing_is_passed_over(queue: ScriptQueue, hand: Hand) -> None:
+    """What was read in between is read again: a head that was cut then is noticed anew."""
+    reposition(queue, topic("A", 9, 9, starts=(7, 0)))
+    assert led_back(queue, keep=True) == Standing("A", queue.store.standing().edition, 2, {}, {})
