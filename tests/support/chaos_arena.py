@@ -2,6 +2,7 @@
 
 import secrets
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from yadtq import Call, ServerUnreachable, SubmissionRefused, SubmissionUnknown,
 LEASE_SECONDS = 6.0
 STOP_SECONDS = 40.0
 SETTLE_SECONDS = 120.0
+READY_SECONDS = 10.0  # an older file counts for nothing
 PAGE = 1000
 SERVER_LOGS = ("kafka.log", "redis.log", "replica.log")
 REDIS = "redis"  # the name of its clock
@@ -97,7 +99,8 @@ class Arena:
     def start_worker(self, number: int) -> None:
         """Starts worker w<number>, behind its own proxy of Redis; even ones are also behind the proxy of Kafka."""
         broker = f"127.0.0.1:{self.kafka.proxy.port}" if number % 2 == 0 else self.settings.kafka_broker
-        given = replace(self.settings, kafka_broker=broker, redis_port=self.proxy(number).port)
+        ready = str(self._ready_file(number))
+        given = replace(self.settings, kafka_broker=broker, redis_port=self.proxy(number).port, ready_file=ready)
         self.workers[number] = RunningProgram(
             ["worker.py", "--tasks", "tests.support.task_modules.chaos"],
             self.folder / f"w{number}.log",
@@ -109,6 +112,16 @@ class Arena:
     def process(self, number: int) -> int:
         """The number of a worker's process."""
         return self.workers[number].process.pid
+
+    def is_ready(self, number: int) -> bool:
+        """Whether a worker says that it is ready, as its supervisor would look."""
+        try:
+            return time.time() - self._ready_file(number).stat().st_mtime < READY_SECONDS
+        except FileNotFoundError:
+            return False
+
+    def _ready_file(self, number: int) -> Path:
+        return self.folder / f"{name_of(number)}.ready"
 
     def is_running(self, number: int) -> bool:
         worker = self.workers.get(number)

@@ -18,7 +18,7 @@ from _yadtq.broker import Broker
 from _yadtq.settings import Settings
 from _yadtq.store import Store
 from tests.support.ledger import ACKNOWLEDGED, ATTEMPTED, REFUSED, UNKNOWN, Lines, clients_folder, now
-from yadtq import Call, ServerUnreachable, SubmissionRefused, SubmissionUnknown, TaskClient, YadtqError
+from yadtq import Call, QueueMissing, ServerUnreachable, SubmissionRefused, SubmissionUnknown, TaskClient, YadtqError
 
 DIES_AT = 3
 PAUSE_SECONDS = 0.5  # before a submission that failed is made again
@@ -87,9 +87,8 @@ class ChaosClient:
         self._note(ATTEMPTED, call.task_id)
         try:
             self._client.submit(call.task, *call.args, task_id=call.task_id)
-        except SubmissionUnknown:
-            self._note(UNKNOWN, call.task_id)
-            self._doubtful.append(call)
+        except (SubmissionUnknown, QueueMissing):
+            self._in_doubt(call)
             return 0
         except YadtqError as error:
             self._refused(error, call.task_id)
@@ -110,6 +109,10 @@ class ChaosClient:
             if isinstance(error, SubmissionUnknown):
                 self._doubtful += [call for call in calls if call.task_id == error.task_id]
             return 0
+        except QueueMissing:
+            for call in calls:
+                self._in_doubt(call)
+            return 0
         except YadtqError as error:
             for call in calls:
                 self._refused(error, call.task_id)
@@ -117,6 +120,11 @@ class ChaosClient:
         for task_id in accepted:
             self._note(ACKNOWLEDGED, task_id)
         return len(calls)
+
+    def _in_doubt(self, call: Call) -> None:
+        """Redis may have known it before it lost everything: only another attempt tells."""
+        self._note(UNKNOWN, call.task_id)
+        self._doubtful.append(call)
 
     def _refused(self, error: YadtqError, task_id: str) -> None:
         if not isinstance(error, (SubmissionRefused, ServerUnreachable)):

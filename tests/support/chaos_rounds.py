@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.chaos_arena import LEASE_SECONDS, Arena, name_of
-from tests.support.chaos_injector import Injector, play
+from tests.support.chaos_injector import STORIES, Injector, play
 from tests.support.chaos_report import described, percentile
 from tests.support.checker import Restart, check
 from tests.support.faults import Step
@@ -93,21 +93,41 @@ def outages(folder: Path, lengths: Sequence[float], seed: int, say: Say) -> Resu
     chance = random.Random(seed)
     kinds = ["kafka-kill", "redis-kill", "both-kafka-first", "both-redis-first"]
     took: list[float] = []
+    noticed: list[float] = []
     with arena_in(folder, result, 3, seed, concurrency=2) as arena:
         arena.start_client("client1", 60, "small")
         for number, seconds in enumerate(lengths):
             wait_for_runs(arena, len(arena.runs()) + RUNS_BETWEEN)
             kind = kinds[number % len(kinds)] if number >= len(kinds) else chance.choice(kinds)
-            play(arena, Step(0, kind, seconds=seconds))
+            noticed.append(_away(arena, Step(0, kind, seconds=seconds)))
             back = now()
             took += [_consumes_again(arena, worker, back) for worker in sorted(arena.workers)]
-            say(f"  {kind} for {seconds:g} s: consumed again after {max(took[-len(arena.workers) :]):.1f} s")
+            again = max(took[-len(arena.workers) :])
+            say(f"  {kind} for {seconds:g} s: not ready after {noticed[-1]:.1f} s, consumed again after {again:.1f} s")
     result.figures.append(
         f"every worker consumed again after at most {max(took):.1f} s (p50 {percentile(took, 50):.1f})"
     )
+    result.figures.append(f"every worker said after at most {max(noticed):.1f} s of each outage that it is not ready")
     if max(took) > BACK_SECONDS:
         result.problems.append(f"a worker consumed again only {max(took):.1f} s after the server was back")
     return result
+
+
+def _away(arena: Arena, step: Step) -> float:
+    """One outage. Returns after how many seconds the last worker said that it is not ready; notes one that did not."""
+    eventually(lambda: all(map(arena.is_ready, arena.workers)), 4 * BACK_SECONDS, "workers that are ready")
+    story = STORIES[step.kind](arena, step)
+    back_at = now() + next(story)
+    began = now()
+    try:
+        eventually(lambda: not any(map(arena.is_ready, arena.workers)), step.seconds, "workers that are not ready")
+    except AssertionError as error:
+        arena.problems.append(f"{step.kind} for {step.seconds:g} s: {error}")
+    noticed = now() - began
+    time.sleep(max(0.0, back_at - now()))
+    for pause in story:
+        time.sleep(pause)
+    return noticed
 
 
 def _consumes_again(arena: Arena, worker: int, back: float) -> float:

@@ -20,13 +20,15 @@ class EventLog:
     """What the messages of `yadtq_events` say.
 
     events: those that count, in the order of what happened. void: sent behind the marker of a newer generation.
-    repeats: how many were there more than once. generations: those that a marker began, oldest first.
+    repeats: how many were there more than once. generations: those that a marker began, oldest first. reached: the
+    highest number that stood before the newest marker.
     """
 
     events: tuple[Event, ...] = ()
     void: tuple[Event, ...] = ()
     repeats: int = 0
     generations: tuple[int, ...] = ()
+    reached: int = 0
 
 
 def read_log(rows: Iterable[tuple[bytes, bytes]]) -> EventLog:
@@ -39,11 +41,12 @@ def read_log(rows: Iterable[tuple[bytes, bytes]]) -> EventLog:
     generations = tuple(sorted({generation for generation in began if generation}))
     events: dict[tuple[int, int], Event] = {}
     void: list[Event] = []
-    repeats = 0
+    repeats = reached = 0
     for event, marker, newest in zip(told, began, accumulate(began, max), strict=True):
         generation = int(event[MARKER])
         place = (0 if generations else generation, int(event.get("seq", 0)))
         if marker:
+            reached = max((seq for _, seq in events), default=0)
             continue
         if generation < newest:
             void.append(event)
@@ -51,4 +54,4 @@ def read_log(rows: Iterable[tuple[bytes, bytes]]) -> EventLog:
             repeats += 1
         else:
             events[place] = event
-    return EventLog(tuple(events[place] for place in sorted(events)), tuple(void), repeats, generations)
+    return EventLog(tuple(events[place] for place in sorted(events)), tuple(void), repeats, generations, reached)

@@ -1,33 +1,33 @@
 """What a Redis that lost writes may forget: what nobody but it knew. Whatever the event log tells is not forgotten."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable
 
 from _yadtq.states import FINAL
+from tests.support.event_log import EventLog
 from tests.support.ledger import Fault, Run
 
 # A handler has returned, or a client was refused, a little before or after Redis noted it.
 NOTED_SECONDS = 5.0
+# What tells of the start of an attempt: the claim, or that Redis came back without it.
+STARTS = ("take", "forgotten")
 
 
 class Forgetting:
-    """Which findings the losses of a run explain.
+    """Which findings the losses of a run explain. messages: ids in `yadtq_tasks`; None: all that were acknowledged."""
 
-    told: the transitions of the event log. messages: ids in `yadtq_tasks` in the end; None: all that were acknowledged.
-    """
-
-    def __init__(
-        self, faults: Iterable[Fault], told: Iterable[Mapping[str, Any]], messages: Collection[str] | None = None
-    ) -> None:
+    def __init__(self, faults: Iterable[Fault], log: EventLog, messages: Collection[str] | None = None) -> None:
         self._losses = [fault for fault in faults if fault.forgets_since is not None]
+        self._reached = log.reached
+        told = [each for event in log.events for each in event.get("tasks", ())]
         self._told = Counter((each["action"], each["id"], each.get("attempt")) for each in told)
         self._named = {(action, task) for action, task, _ in self._told}
         self._messages = messages
 
     def may_start(self, run: Run, alike: int = 1) -> bool:
         """Whether it may be unknown that this run was started. alike: how many of its task have its attempt."""
-        return self._told["take", run.task, run.attempt] < alike and self._between(run.started, run.started)
+        known = sum(self._told[action, run.task, run.attempt] for action in STARTS)
+        return known < alike and self._between(run.started, run.started)
 
     def may_end(self, task: str, attempt: int, at: float) -> bool:
         """Whether the outcome that an attempt had at that instant may be unknown."""
@@ -42,6 +42,10 @@ class Forgetting:
         known = ("register", task) in self._named or ("admit", task) in self._named
         is_there = self._messages is None or task in self._messages
         return not known and not is_there and self._between(at - NOTED_SECONDS, at)
+
+    def may_skip(self, number: int) -> bool:
+        """Whether an event may be missing: Redis was lost before it was sent, and a later one had been."""
+        return bool(self._losses) and number < self._reached
 
     def ended(self, task: str, attempt: int) -> bool:
         """Whether the event log tells how this attempt ended for good."""

@@ -207,13 +207,21 @@ def test_an_acknowledged_task_is_lost_unless_both_servers_lost_it(
 # -- numbers
 
 
-def test_a_number_that_is_missing_between_generations_is_an_audit_gap() -> None:
-    history = life(None, ("release", "a", 1))
-    assert check(history).violations == ()
-    kept = tuple(each for each in history.log.events if each["seq"] != 3)
-    assert "audit gap" in {
-        each.kind for each in check(replace(history, log=replace(history.log, events=kept))).violations
-    }
+@pytest.mark.parametrize(
+    ("missing", "fault", "forgotten"),
+    [
+        pytest.param(2, LOSS, True, id="before the loss, and a later one was sent"),
+        pytest.param(2, replace(LOSS, forgets_since=None), False, id="Redis had lost nothing"),
+        pytest.param(3, LOSS, False, id="the last before the loss: its number is given again"),
+        pytest.param(4, LOSS, False, id="after the loss"),
+    ],
+)
+def test_an_event_may_be_missing_only_before_a_loss(missing: int, fault: Fault, forgotten: bool) -> None:
+    told = [marker(1), event(1, 1), event(1, 2), event(1, 3), marker(9), event(9, 4), event(9, 5)]
+    log = read_log(rows(*[each for each in told if each.get("seq") != missing]))
+    verdict = check(History(faults=[fault], log=log, last_event=(9, 5)))
+    assert [each.kind for each in (verdict.forgotten if forgotten else verdict.violations)] == ["audit gap"]
+    assert (verdict.violations == ()) == forgotten
 
 
 def test_a_redis_of_another_generation_than_the_newest_marker_is_an_audit_gap() -> None:
