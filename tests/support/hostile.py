@@ -71,7 +71,7 @@ HUGE = {
 @st.composite
 def messages(draw: st.DrawFn) -> bytes:
     """Values of messages: tasks with anything in any field, JSON of other kinds, broken JSON, any bytes."""
-    kind = draw(st.sampled_from(("task", "task", "task", "raw", "value", "nested", "bytes")))
+    kind = draw(st.sampled_from(("task", "task", "names", "names", "raw", "value", "nested", "bytes")))
     if kind == "bytes":
         return bytes(draw(st.binary(max_size=200)) * draw(lengths))
     if kind == "nested":

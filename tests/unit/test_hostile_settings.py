@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from _yadtq.errors import SettingError
@@ -21,6 +21,8 @@ contents = texts | st.sampled_from(
 
 @bounded
 @given(st.dictionaries(st.sampled_from([*variables, *files]), contents, min_size=1, max_size=4))
+@example({"REDIS_HOST": "a\nb"})
+@example({"KAFKA_BROKER": "a\x1b[2J:9092"})
 def test_whatever_stands_in_a_variable_is_used_or_refused_in_a_line(environment: dict[str, str]) -> None:
     made = result_of(lambda: Settings.load(environment), SettingError)
     if isinstance(made, Settings):
