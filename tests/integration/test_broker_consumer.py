@@ -223,6 +223,20 @@ def test_a_partition_out_of_range_is_to_be_placed_anew(
     assert reading.reads(placement)[0].began == 3
 
 
+def test_a_partition_out_of_range_is_not_tried_without_pause(
+    settings: Settings, topic: str, start: Callable[[], Reading], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "UNEASY_SECONDS", 3600.0)
+    reading = start()
+    reading.assigned(12)
+    reading.place(0, 7)
+    other = reading.place(1, None)
+    eventually(lambda: 0 in reading.consumer._resting, 20, "a partition that rests")
+    send(settings, topic, 2, partition=1)
+    eventually(lambda: reading.offsets(other) == [0, 1], 20, "what the other one brings")
+    assert len(reading.of(Assigned)) == 1
+
+
 class Odd(str):
     """A header key that Kafka gets as bytes which are no text."""
 
