@@ -14,13 +14,13 @@ from hypothesis.stateful import (
 )
 
 from _yadtq.claims import Claim
-from _yadtq.messages import Submission
+from _yadtq.messages import Foreign, Message, Rejected, Submission
 from tests.support.script_queue import Hand, ScriptQueue
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e", "f"])
 CONTENTS = st.sampled_from(["[1]", "[1]", "[1]", "[2]"])
 FINAL = ("success", "failed", "rejected")
-MAX_CRASHES = 3
+MAX_CRASHES, SLOTS = 3, 2
 
 
 @dataclass
@@ -34,10 +34,15 @@ class Known:
 
 @dataclass
 class Life:
-    """A worker's incarnation and the claims that it believes in."""
+    """A worker's incarnation and the claims that it believes in.
+
+    sent: number of its last take. unread: what that gave, in an answer that was lost.
+    """
 
     hand: Hand
     claims: list[Claim] = field(default_factory=list)
+    sent: int = 0
+    unread: list[Claim] = field(default_factory=list)
 
 
 class Machine(RuleBasedStateMachine):
@@ -54,10 +59,11 @@ class Machine(RuleBasedStateMachine):
         self.lost: list[tuple[Hand, Claim]] = []  # claims that somebody still holds and that are nobody's any more
         self.settled: list[tuple[Hand, Claim, str]] = []
         self.submissions: list[Submission] = []
+        self.files: list[dict[str, bytes]] = []
 
     def new_life(self) -> Life:
         self.number += 1
-        return Life(self.queue.worker(f"worker~{self.number}", slots=2))
+        return Life(self.queue.worker(f"worker~{self.number}", slots=SLOTS))
 
     # -- clients
 
@@ -113,34 +119,56 @@ class Machine(RuleBasedStateMachine):
         assert removed == len(self.known)
         self.known.clear()
         for life in self.lives:
-            self.lost += [(life.hand, claim) for claim in life.claims]
+            self.lost += [(life.hand, claim) for claim in life.claims + life.unread]
             life.claims.clear()
+            life.unread.clear()
 
     # -- workers
 
-    @rule(which=st.integers(0, 1), free=st.integers(0, 3), times=st.sampled_from([1, 1, 2]))
-    def take(self, which: int, free: int, times: int) -> None:
-        life = self.lives[which]
+    @rule(
+        which=st.integers(0, 1),
+        free=st.integers(0, 3),
+        times=st.sampled_from([1, 1, 2]),
+        read=st.sampled_from([True, True, True, False]),
+    )
+    def take(self, which: int, free: int, times: int, read: bool) -> None:
+        """A take, perhaps repeated; its answer may be lost."""
+        self.taken(self.lives[which], free, times, read)
+
+    def taken(self, life: Life, free: int, times: int, read: bool) -> None:
         reads = self.queue.reads()
-        foreign = [(m.offset, m.submission) for r in reads for m in r.messages if hasattr(m, "submission")]
-        bad = [m.offset for r in reads for m in r.messages if hasattr(m, "reason")]
         floor = int(self.queue.redis.hget(f"{self.queue.prefix}floors", "0") or 0)
+        self.goes_back(life)
+        life.sent += 1
         for _ in range(times):  # a repeated call is the same call
-            taken = life.hand.call_take(life.hand.number + 1, life.hand.number, free, reads, life.claims)
-        life.hand.number += 1
-        for offset, task in foreign:
-            if offset < floor:
-                continue
-            before = self.known.setdefault(task.id, Known(args=task.args))
-            if before.args != task.args:
-                self.known[f"rejected-0-{offset}"] = Known("rejected", task.args)
-        for offset in bad:
-            self.known[f"rejected-0-{offset}"] = Known("rejected", "[]")
+            taken = life.hand.call_take(life.sent, life.hand.number, free, reads, life.claims)
+        for offset, message in ((m.offset, m) for r in reads for m in r.messages):
+            self.admitted(offset, message, floor)
         for claim in taken.claims:
             assert self.known[claim.id].status == "queued"
             assert self.known[claim.id].args == claim.args
             self.known[claim.id].status = "processing"
-        life.claims += taken.claims
+        if read:
+            life.claims += taken.claims
+            life.hand.number = life.sent
+        else:
+            life.unread += taken.claims
+
+    def goes_back(self, life: Life) -> None:
+        """What nobody has read is nobody's."""
+        for claim in life.unread:
+            self.known[claim.id].status = "queued"
+            self.lost.append((life.hand, claim))
+        life.unread.clear()
+
+    def admitted(self, offset: int, message: Message, floor: int) -> None:
+        """What becomes of a message that a take has read."""
+        if isinstance(message, Rejected):
+            self.known[f"rejected-0-{offset}"] = Known("rejected", "[]")
+        elif isinstance(message, Foreign) and offset >= floor:
+            task = message.submission
+            if self.known.setdefault(task.id, Known(args=task.args)).args != task.args:
+                self.known[f"rejected-0-{offset}"] = Known("rejected", task.args)
 
     @rule(data=st.data(), kind=st.sampled_from(["success", "failed", "retry", "crash", "release"]), begun=st.booleans())
     def settle(self, data: st.DataObject, kind: str, begun: bool) -> None:
@@ -168,20 +196,48 @@ class Machine(RuleBasedStateMachine):
         hand, claim = data.draw(st.sampled_from(self.lost))
         assert hand.settle(claim) == "refused"
 
-    @rule(which=st.integers(0, 1))
-    def die(self, which: int) -> None:
-        """Its lease lapses, and the other one takes over what it had begun: all that it held."""
+    @rule(which=st.integers(0, 1), take=st.booleans())
+    def die(self, which: int, take: bool) -> None:
+        """Its lease lapses, and the other one takes over what it had begun: all that it held.
+
+        Of what an unread answer gave, it may have begun as many as it has slots.
+        """
         gone, other = self.lives[which], self.lives[1 - which]
         gone.hand.beat(gone.claims)
         self.queue.lapse(gone.hand.name)
-        while self.queue.redis.zscore(f"{self.queue.prefix}leases", gone.hand.name) is not None:
-            other.hand.beat(other.claims)
-        for claim in gone.claims:
+        for claim in gone.claims + gone.unread:
             task = self.known[claim.id]
-            task.crashes += 1
+            task.crashes += claim not in gone.unread[SLOTS:]
             task.status = "failed" if task.crashes >= MAX_CRASHES else "queued"
             self.lost.append((gone.hand, claim))
+        if take:
+            self.taken(other, 1, 1, True)
+        while self.queue.redis.zscore(f"{self.queue.prefix}leases", gone.hand.name) is not None:
+            other.hand.beat(other.claims)
         self.lives[which] = self.new_life()
+
+    # -- Redis
+
+    @rule()
+    def remember(self) -> None:
+        """Redis writes a file."""
+        self.files.append(self.queue.dump())
+
+    @rule(data=st.data(), back=st.booleans())
+    def restart(self, data: st.DataObject, back: bool) -> None:
+        """It is restarted, from its newest file or from an older one; Kafka has everything, and nothing is lost."""
+        self.queue.relay()
+        before = self.queue.state()
+        self.queue.restart(data.draw(st.sampled_from(self.files)) if back and self.files else None)
+        self.queue.lead()
+        self.queue.equals(before)
+        for worker in self.queue.redis.smembers(f"{self.queue.prefix}unconfirmed"):
+            if worker not in {life.hand.name for life in self.lives}:
+                self.queue.lapse(worker)
+        for life in self.lives:
+            assert self.queue.store.confirm(life.hand.name, life.hand.number, life.claims) == []
+            self.goes_back(life)
+            life.hand.beat(life.claims)
 
     # -- time
 
@@ -205,7 +261,7 @@ class Machine(RuleBasedStateMachine):
         self.queue.check()
         assert {name: self.queue.status(name) for name in self.known} == {n: t.status for n, t in self.known.items()}
         assert set(self.queue.members("all")) == self.known.keys()
-        holders = [claim.name for life in self.lives for claim in life.claims]
+        holders = [claim.name for life in self.lives for claim in life.claims + life.unread]
         assert len(holders) == len(set(holders)) == self.queue.counts()["processing"]
 
 

@@ -278,6 +278,18 @@ def test_what_a_read_reply_gave_stays(queue: ScriptQueue) -> None:
     assert hand.settle(claim) == "settled"
 
 
+def test_what_comes_back_in_one_call_has_one_order(queue: ScriptQueue) -> None:
+    """Of an unread reply and of a lapsed worker: as the events tell it, too."""
+    lapsed, hand = queue.worker("worker1~a1"), queue.worker("worker2~a1")
+    queue.publish(*(queue.task(f"t{n}") for n in range(6)))
+    lapsed.take(2)
+    hand.call_take(1, 0, 2)
+    queue.lapse(lapsed.name)
+    hand.call_take(2, 0, 0)
+    assert queue.members("ready") == ["t2", "t3", "t0", "t1", "t4", "t5"]
+    queue.check()
+
+
 # -- what becomes ready by time
 
 

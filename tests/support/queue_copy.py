@@ -14,13 +14,17 @@ NOT_IN_EVENTS = {"waiters"}  # channels of clients that wait: they look again by
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What a queue consists of, without its workers. positions, floors: by partition. scores: of each sorted index."""
+    """What a queue consists of, without its workers.
+
+    positions, floors: by partition. forgotten: starts by id of the task. scores: of each sorted index.
+    """
 
     epoch: str
     seq: str
     resets: tuple[str, str]
     positions: dict[str, str]
     floors: dict[str, str]
+    forgotten: dict[str, str]
     ready: list[str]
     scores: dict[str, dict[str, float]]
     records: dict[str, dict[str, str]]
@@ -37,14 +41,14 @@ def state_of(redis: Any, prefix: str, keys: Iterable[str]) -> State:
     of_epoch = f"{prefix}{epoch}:"
     for name in SORTED:
         pipeline.zrange(f"{of_epoch}{name}", 0, -1, withscores=True)
-    ready, *rows = pipeline.lrange(f"{of_epoch}ready", 0, -1).execute()[::-1]
+    *rows, ready, forgotten = pipeline.lrange(f"{of_epoch}ready", 0, -1).hgetall(f"{of_epoch}forgotten").execute()
     records = _records(redis, f"{of_epoch}task:", keys)
-    scores = {name: dict(found) for name, found in zip(SORTED, reversed(rows), strict=True)}
+    scores = {name: dict(found) for name, found in zip(SORTED, rows, strict=True)}
     for task_id, score in scores["delayed"].items():
         retry_at = round(float(records[task_id]["retry_at"]) * 1000)
         assert score in (retry_at, DUE)
         scores["delayed"][task_id] = retry_at
-    return State(epoch, seq, (resets or "", reset_in or ""), positions, floors, ready, scores, records)
+    return State(epoch, seq, (resets or "", reset_in or ""), positions, floors, forgotten, ready, scores, records)
 
 
 def _records(redis: Any, prefix: str, keys: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -19,7 +19,7 @@ from _yadtq.states import STATUSES, TRANSITIONS
 from _yadtq.store import Leading, Store
 from tests.support.documented_events import documented_fields
 from tests.support.event_topic import EventTopic
-from tests.support.queue_copy import QueueCopy, State, state_of
+from tests.support.queue_copy import QueueCopy, State, state_of, with_due_ones_ready
 
 LEASE_SECONDS = 5
 FAILURE = '{"type":"ValueError","message":"no","traceback":""}'
@@ -139,12 +139,12 @@ class ScriptQueue:
         self.redis.hdel(f"{self.prefix}worker:{name}", "joining")  # as if the relay had sent it
         return hand
 
-    def read(self, partition: int = 0, began: int | None = None, end: int | None = None) -> Read:
+    def read(self, partition: int = 0, began: int | None = None, end: int | None = None, whole: bool = False) -> Read:
         """What a reader brings that begins at `began` (None: where the queue is) and ends before `end`."""
         stored = self.store.positions().get(partition)
         start = began if began is not None else (stored or 0)
         messages = tuple(self.kafka.get(partition, [])[start:end])
-        return Read(partition, start, start + len(messages), 1, messages, first=began is None and stored is None)
+        return Read(partition, start, start + len(messages), 1, messages, began is None and stored is None, whole)
 
     def reads(self) -> list[Read]:
         return [self.read(partition) for partition in sorted(self.kafka)]
@@ -248,6 +248,14 @@ class ScriptQueue:
         self._agrees(original)
         self._copy.equals(original, keys)
 
+    def state(self) -> State:
+        """All but the workers."""
+        return state_of(self.redis, self.prefix, self._keys())
+
+    def equals(self, before: State) -> None:
+        """Asserts that the queue, led back, is what it was."""
+        assert with_due_ones_ready(self.state(), before) == before
+
     def check_agreement(self) -> None:
         """Indexes, records, counts and the actions of the events agree, whatever a test has written by hand."""
         self._agrees(state_of(self.redis, self.prefix, self._keys()))
@@ -322,6 +330,10 @@ class Hand:
 
     def beat(self, running: Sequence[Claim] = (), relay: str = "", state: str = "online") -> tuple[bool, bool, bool]:
         return self.queue.store.beat(self.name, state, 0, _lines(running), "", relay)
+
+    def confirm(self, *claims: Claim) -> list[Claim]:
+        """Says that it holds these; returns those that Redis has forgotten."""
+        return self.queue.store.confirm(self.name, self.number, claims)
 
     def leave(self) -> None:
         self.queue.store.leave(self.name)
