@@ -83,6 +83,9 @@ def messages(draw: st.DrawFn) -> bytes:
         number = draw(raw_numbers)
         return f'{{"task-id":"a","task":"add","args":[],"{field}":{number},"kwargs":{{"a":[{number}]}}}}'.encode()
     fields: dict[str, Any] = {"task-id": "a1", "task": "add", "args": [1], "kwargs": {}}
+    if kind == "names":
+        fields[draw(st.sampled_from(("task-id", "task")))] = f"a{draw(words)}b"
+        return _json(fields)
     fields |= draw(st.dictionaries(st.sampled_from((*fields, "max-retries", "time-limit", "more")), values, max_size=3))
     return _json(fields)
 
