@@ -186,7 +186,11 @@ class Broker:
 
     def has_history(self) -> bool:
         """Whether the event log holds anything: then a queue existed, whatever Redis says."""
-        return any(self._offsets(self.keys.events_topic, OffsetSpec.LATEST).values())
+        return self.events_end() > 0
+
+    def events_end(self) -> int:
+        """The end offset of the event log; 0 when there is none."""
+        return max(self._offsets(self.keys.events_topic, OffsetSpec.LATEST).values(), default=0)
 
     def members(self) -> set[tuple[str, frozenset[int]]] | None:
         """The readers of the group: client id and partitions of each. None while it shares them out."""

@@ -44,6 +44,8 @@ class EventLog:
 
     def read(self, first: int, end: int) -> Iterator[Entry]:
         """The entries from an offset on, or from where the log begins now, up to the offset `end`."""
+        if first >= end:
+            return
         partition = kafka.TopicPartition(self._broker.keys.events_topic, 0)
         try:
             consumer: Any = connected(

@@ -42,10 +42,13 @@ class History:
 
     generation: which Redis was in. kept: seq up to which it knows all. gaps: numbers that the log lacks, first and last
     of each. began: generation → up to which seq all was known when it began. newest: the highest generation seen.
+    strange: calls of later generations under numbers that Redis has given to others: it is of a branch that was left.
     """
 
     def __init__(self, generation: int, kept: int) -> None:
-        self.newest, self.reached, self._kept = generation, kept, kept
+        self.newest, self.reached = generation, kept
+        self.strange = self._first = 0
+        self._before, self._kept = generation, kept
         self.gaps: list[tuple[int, int]] = []
         self.began: dict[int, int] = {}
         self._highest = 0
@@ -55,11 +58,13 @@ class History:
         """Takes the next entry of the log; gives those whose turn it is."""
         if entry.generation < self.newest:
             return
+        self._first = self._first or entry.generation
         self.newest = entry.generation
         if entry.seq == 0:
             self.began[entry.generation] = max(self._highest, int(json.loads(entry.event)["kept"]), self._kept)
             return
         self._highest = max(self._highest, entry.seq)
+        self.strange += entry.seq <= self._kept and int(entry.token.partition("-")[0]) > self._before
         if entry.seq > self.reached:
             heapq.heappush(self._waiting, entry)
         yield from self._due(REORDERED)
@@ -77,6 +82,11 @@ class History:
                 self.gaps.append((self.reached + 1, entry.seq - 1))
             self.reached = entry.seq
             yield entry
+
+    @property
+    def oldest(self) -> int:
+        """The first generation of a log that was read from its beginning; 0 when its beginning was cut off."""
+        return 0 if self.gaps and self.gaps[0][0] == 1 else self._first
 
     def forgotten(self) -> str:
         """Which numbers nobody knows any more, as the script `open` takes them."""

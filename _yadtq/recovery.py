@@ -102,12 +102,13 @@ class Recovery:
     def _attempt(self, leading: "Leading") -> int:
         """One attempt. Returns 0, or, when the log has a generation that is not older, that one."""
         self._broker.create_topics()
-        end = self._log.begin(leading.generation, leading.kept) + 1
         steps = _Steps(self._store, leading)
-        for entry in self._log.read(leading.offset, end):
-            if (entry.generation, entry.seq) > (leading.generation, 0):
-                return entry.generation
-            steps.add(entry)
+        first, end = leading.offset, self._broker.events_end()
+        newer = self._read(leading, steps, first, end)
+        if not newer:  # only then: a marker that nobody opens would void what another Redis still sends
+            newer = self._read(leading, steps, max(first, end), self._log.begin(leading.generation, leading.kept) + 1)
+        if newer:
+            return newer
         steps.end()
         word = self._store.open(leading, steps.forgotten())
         waits = "; tasks are handed out when all workers have said what they hold" if word == "quarantine" else ""
@@ -115,6 +116,19 @@ class Recovery:
             self._tell(f"Redis was restarted; {steps.applied} events that it had forgotten were restored{waits}")
         if steps.missing:
             self._tell(f"{steps.missing} events are neither in Redis nor in Kafka; their messages are read again")
+        return 0
+
+    def _read(self, leading: "Leading", steps: "_Steps", first: int, end: int) -> int:
+        """A part of the log. Returns 0, or a generation in it that is not older. Raises QueueMissing."""
+        for entry in self._log.read(first, end):
+            if (entry.generation, entry.seq) > (leading.generation, 0):
+                return entry.generation
+            steps.add(entry)
+            if steps.strange:
+                raise QueueMissing(
+                    f"Redis at {self._store.address} came back with an old copy of the queue, which had gone on: "
+                    "give it the newer data, or empty it and restore what Kafka knows: `python server.py --rebuild`"
+                )
         return 0
 
 
@@ -143,6 +157,11 @@ class _Steps:
             self._apply()
 
     @property
+    def strange(self) -> int:
+        """See History."""
+        return self._history.strange
+
+    @property
     def missing(self) -> int:
         """How many events between those that are known are not."""
         return sum(last - first + 1 for first, last in self._history.gaps)
@@ -150,7 +169,8 @@ class _Steps:
     def forgotten(self) -> dict[str, str]:
         """Of each generation: which numbers nobody knew any more when it began."""
         earlier = {str(generation): str(reached) for generation, reached in self._history.began.items()}
-        return {**earlier, str(self._leading.generation): self._history.forgotten()}
+        found = {**earlier, str(self._leading.generation): self._history.forgotten()}
+        return found if self._leading.before else {**found, "oldest": str(self._history.oldest)}
 
     def _add(self, entry: Entry) -> None:
         self._step.append(entry)

@@ -3,13 +3,14 @@
 --
 -- ARGV[1], ARGV[2], ARGV[3] -> (see leading)   ARGV[4] -> the new generation   ARGV[5] -> a lease, milliseconds
 -- ARGV[6…] -> generation, and which numbers were forgotten when it began: 'last first-last …', those behind the first
---             number and those in the ranges; for this generation and for earlier ones that Redis may not know
+--             number and those in the ranges; for this generation and for earlier ones that Redis may not know;
+--             'oldest', and the first generation of the queue: an older one is of another queue
 --
 -- Returns {'ok', 'open' or 'quarantine'}
 
 for a = 6, #ARGV, 2 do redis.call('HSETNX', P .. 'generations', ARGV[a], ARGV[a + 1]) end
 local names = redis.call('HKEYS', P .. 'generations')
-table.sort(names, function(a, b) return tonumber(a) < tonumber(b) end)
+table.sort(names, function(a, b) return (tonumber(a) or math.huge) < (tonumber(b) or math.huge) end)
 for i = 1, #names - 100 do redis.call('HDEL', P .. 'generations', names[i]) end
 
 redis.call('HSET', KEYS[1], 'generation', ARGV[4], 'run', run, 'mode', 'quarantine', 'clock_at', string.format('%d', now))

@@ -122,9 +122,10 @@ local function was_forgotten(m)
   if its >= tonumber(generation) or its < reset_in then return false end
   if its == reset_in and tonumber(m.epoch) < tonumber(epoch) then return false end
   local led_back = redis.call('HGETALL', P .. 'generations')
+  if its < tonumber(redis.call('HGET', P .. 'generations', 'oldest') or 0) then return false end
   local status = redis.call('HGET', E .. 'task:' .. m.id, 'status')
   for i = 1, #led_back, 2 do
-    if tonumber(led_back[i]) > its and free_for(tonumber(m.seq), led_back[i + 1], status) then return true end
+    if (tonumber(led_back[i]) or 0) > its and free_for(tonumber(m.seq), led_back[i + 1], status) then return true end
   end
   return false
 end

@@ -88,8 +88,9 @@ function make.reject(e, key)
 end
 
 function make.withdraw(e, key)                   -- a late message of it creates nothing; what stays answers late calls
-  local names = redis.call('HGET', key, 'withdrawn')
-  names = names and names .. ' ' .. e.submitted_by or e.submitted_by
+  local rec = redis.call('HMGET', key, 'withdrawn', 'attempt')
+  local names = rec[1] and rec[1] .. ' ' .. e.submitted_by or e.submitted_by
+  if rec[2] and rec[2] ~= '0' then redis.call('HSET', E .. 'forgotten', e.id, rec[2]) end
   if redis.call('ZREM', E .. 'registered', e.id) == 0 then redis.call('LREM', E .. 'ready', 1, e.id) end
   redis.call('ZREM', E .. 'all', e.id)
   redis.call('DEL', key)

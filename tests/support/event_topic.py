@@ -30,6 +30,9 @@ class EventTopic:
     def create_topics(self) -> None:
         """It is there."""
 
+    def events_end(self) -> int:
+        return len(self.entries)
+
     def has_history(self) -> bool:
         return bool(self.entries)
 
