@@ -83,7 +83,7 @@ def very_many(folder: Path, tasks: int, say: Say) -> Result:
         after = [each for each in seen if each.tasks >= tasks * WARM_UP]
         result.figures.append(f"{tasks:,} succeeded in {took:.0f} s ({tasks / took:,.0f} a second)")
         result.figures += _slopes(after)
-        result.problems += _growth(after)
+        result.problems += growth(after)
         arena.stop_workers()
         arena.examine_logs()
         result.problems += arena.problems
@@ -158,7 +158,8 @@ def _slope(seen: Sequence[Footprint], role: int) -> tuple[float, float]:
     )
 
 
-def _growth(seen: Sequence[Footprint]) -> list[str]:
+def growth(seen: Sequence[Footprint]) -> list[str]:
+    """What grows with the tasks, more than it may."""
     slopes = [_slope(seen, role) for role in range(len(seen[0].memory))]
     memory, descriptors = sum(each for each, _ in slopes), sum(each for _, each in slopes)
     problems = []
