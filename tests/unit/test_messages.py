@@ -261,7 +261,8 @@ def test_reading_never_raises(value: bytes, key: bytes | None) -> None:
 
 def test_our_header_makes_a_message_ours() -> None:
     assert read_message(5, b"a", SEED, HEADER) == Ours(5, len(SEED), "a", Header("0", "1", "7"), SEED)
-    assert read_message(5, b"a", b"garbage", HEADER) == Ours(5, 7, "a", Header("0", "1", "7"), b"garbage")  # its record has it all
+    garbage = b"garbage"  # its record has it all
+    assert read_message(5, b"a", garbage, HEADER) == Ours(5, 7, "a", Header("0", "1", "7"), garbage)
     assert read_message(5, None, SEED, HEADER) == Ours(5, len(SEED), "d5750c0e-ed82", Header("0", "1", "7"), SEED)
     assert Header.read(Header("0", "1", "7").pairs()) == Header("0", "1", "7")
 
