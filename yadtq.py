@@ -277,8 +277,10 @@ class TaskClient:
         tasks = [each for each, _ in part]
         try:
             answers = self._read(lambda: self._store.register(tasks))
-        except (ServerUnreachable, RedisRestarted) as error:  # the script may have run, and only the reply was lost
-            return self._withdraw(tasks, None, error)
+        except (ServerUnreachable, RedisRestarted, QueueMissing) as error:
+            if error.nothing_changed:
+                return {each.id: SubmissionRefused.about(each.id, error) for each in tasks}
+            return self._withdraw(tasks, None, error)  # the script may have run, and only the reply was lost
         pairs = list(zip(part, answers, strict=True))
         refused: Problems = {each.id: REFUSALS[a.word].about(each.id) for (each, _), a in pairs if a.word in REFUSALS}
         unsent = [(each, value, a.header.pairs()) for (each, value), a in pairs if a.word == "publish"]

@@ -25,6 +25,8 @@ YadtqError
 class YadtqError(Exception):
     """The root of all errors of YADTQ."""
 
+    nothing_changed = False  # a server has answered that it did nothing: no other try can have done it
+
 
 class UsageError(YadtqError, ValueError):
     """The caller's mistake: nothing was written."""

@@ -48,8 +48,8 @@ class Recovery:
         while True:
             try:
                 return call()
-            except QueueMissing:
-                is_open = self._found(call)
+            except QueueMissing as error:
+                is_open = self._found(call, error)
             except RedisRestarted:
                 is_open = self.lead()
                 if not is_open and time.monotonic() > deadline:
@@ -57,18 +57,20 @@ class Recovery:
             if not is_open:
                 time.sleep(LOOK_SECONDS)
 
-    def _found(self, call: Callable[[], Any]) -> bool:
+    def _found(self, call: Callable[[], Any], first: QueueMissing) -> bool:
         self._broker.create_topics()
         if not self._broker.has_history():
             return self.lead(new=True)
         try:
             call()  # another program may have begun it meanwhile
-        except QueueMissing:
-            raise QueueMissing(
+        except QueueMissing as error:
+            missing = QueueMissing(
                 f"Redis at {self._store.address} has no queue {self._store.keys.namespace!r}, but Kafka's topic "
                 f"{self._broker.keys.events_topic} remembers one: give Redis its data back, or restore what Kafka "
                 "knows with `python server.py --rebuild`, or choose another YADTQ_NAMESPACE"
-            ) from None
+            )
+            missing.nothing_changed = first.nothing_changed and error.nothing_changed
+            raise missing from None
         except RedisRestarted:
             return False
         return True

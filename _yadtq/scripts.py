@@ -129,11 +129,17 @@ class Scripts:
                     if tries_left == 0 or (repeated and isinstance(error, RedisTimeoutError)):
                         raise
                     repeated = True
+                except ResponseError as error:
+                    unreachable = ServerUnreachable("redis", _line(error, self._settings))
+                    unreachable.nothing_changed = not repeated and _takes_no_writes(error)
+                    raise unreachable from error
                 finally:
                     self.redis.connection_pool.release(connection)
         if reply[0] != "ok":
             kind, message = REFUSALS[reply[0]]
-            raise kind(message)
+            refusal = kind(message)
+            refusal.nothing_changed = not repeated
+            raise refusal
         return reply, repeated
 
     def _connected(self, tries_left: int) -> Any:
@@ -184,6 +190,11 @@ class _Guarded:
             raise ServerUnreachable("redis", _line(error, self._settings)) from error
 
 
+def _takes_no_writes(error: Exception) -> bool:
+    """Redis has refused the first write of a script: none was made."""
+    return isinstance(error, (OutOfMemoryError, ReadOnlyError)) or str(error).startswith(("MISCONF", "OOM"))
+
+
 def _line(error: Exception, settings: Settings) -> str:
     """One line: what happened, to what, what to do."""
     address, told = f"{settings.redis_host}:{settings.redis_port}", visible(str(error)[:200])
@@ -195,8 +206,8 @@ def _line(error: Exception, settings: Settings) -> str:
         return f"{where} refuses this user or password: set REDIS_USERNAME and REDIS_PASSWORD"
     if isinstance(error, BusyLoadingError):
         return f"{where} is loading its data: wait until it is ready"
-    if isinstance(error, (OutOfMemoryError, ReadOnlyError)) or told.startswith(("MISCONF", "OOM")):
-        return f"{where} refuses writes, nothing was changed: {told}"
+    if _takes_no_writes(error):
+        return f"{where} refuses writes, nothing was changed: {told.partition(' script: ')[0]}"
     if isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError)):
         problem = redis_misconfiguration(error, settings)
         return f"{where} {problem}" if problem else f"{away} ({told}): start it, or set REDIS_HOST and REDIS_PORT"

@@ -20,7 +20,7 @@ from tests.support.chaos_peers import peers
 from tests.support.chaos_recovery import recovery
 from tests.support.chaos_report import machine
 from tests.support.chaos_rounds import MIXED_WORKERS, Result, five_hundred, mixed, outages, stamp
-from tests.support.faults import KINDS, STANDARD, Step, read, schedule, written
+from tests.support.faults import ALL, KINDS, Step, read, schedule, written
 
 SECONDS, SEED = 600.0, 1
 OUTAGES = (5.0,) * 10
@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SEED, help=f"of everything that is random (default {SEED})")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of mixed faults (default {SECONDS:g})")
     parser.add_argument("--schedule", metavar="FILE", help="mixed faults to replay, as they were printed")
-    parser.add_argument("--faults", type=faults, default=STANDARD, help="kinds of mixed faults, separated by commas")
+    parser.add_argument("--faults", type=faults, default=ALL, help="kinds of mixed faults, separated by commas")
     parser.add_argument("--tasks", type=int, default=TASKS, help=f"of the round very-many (default {TASKS})")
     parser.add_argument("--only", choices=rounds(argparse.Namespace(seed=0), Path()), help="one round")
     parser.add_argument("--long", action="store_true", help="many rounds, until it is stopped")

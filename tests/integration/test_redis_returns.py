@@ -19,7 +19,7 @@ from tests.support.notes import Notes
 from tests.support.programs import RunningProgram
 from tests.support.servers import ROOT, kafka_at
 from tests.support.waiting import eventually
-from yadtq import Call, QueueMissing, TaskClient
+from yadtq import Call, QueueMissing, SubmissionRefused, TaskClient
 
 LONG_SECONDS = 6.0
 
@@ -177,7 +177,7 @@ def test_a_lost_redis_is_said_and_rebuilt(
     code, said = run(environment, "client.py", "Show-Tasks")
     assert (code, said.count("\n")) == (1, 1)
     assert "python server.py --rebuild" in said
-    with pytest.raises(QueueMissing):
+    with pytest.raises(SubmissionRefused, match=r"never runs: Redis .* --rebuild"):
         submit(client, notes, 1)
 
     code, said = run(environment, "server.py", "--rebuild")

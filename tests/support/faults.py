@@ -17,14 +17,13 @@ KAFKA, REDIS, WORKER, WORKERS, NOTHING = "kafka", "redis", "worker", "workers", 
 class Kind:
     """One kind of fault. on: what it needs for itself, so that two faults of one thing wait for each other.
 
-    shortest, longest: seconds that it lasts, before what it takes to mend it. asked: it happens only when asked for.
+    shortest, longest: seconds that it lasts, before what it takes to mend it.
     """
 
     about: str
     on: tuple[str, ...]
     shortest: float = 0.0
     longest: float = 0.0
-    asked: bool = False
 
 
 # The lease of the chaos tests' workers is 6 s: what lasts longer costs it.
@@ -57,21 +56,21 @@ KINDS = {
     "redis-clock": Kind("the clock of Redis' machine is set a minute forward or back", (REDIS,), 1, 8),
     "clock-jump": Kind("the clock of a worker's machine is set a minute forward or back", (WORKER,), 1, 8),
     "redis-restore": Kind(
-        "Redis is killed and started from a copy of its files that is some seconds old", (REDIS,), 1, 6, asked=True
+        "Redis is killed and started from a copy of its files that is some seconds old", (REDIS,), 1, 6
     ),
     "redis-replica": Kind(
-        "Redis is killed, and a replica that lags some seconds behind takes its place", (REDIS,), 1, 6, asked=True
+        "Redis is killed, and a replica that lags some seconds behind takes its place", (REDIS,), 1, 6
     ),
-    "redis-lost": Kind("Redis loses everything and is rebuilt", (REDIS,), 0, 4, asked=True),
-    "topic-recreated": Kind("the topic of the tasks is deleted and created again", (KAFKA,), 0, 3, asked=True),
-    "topic-truncated": Kind("all messages of the topic of the tasks are deleted", (KAFKA,), asked=True),
-    "topic-partitions": Kind("the topic of the tasks is given more partitions", (KAFKA,), asked=True),
+    "redis-lost": Kind("Redis loses everything and is rebuilt", (REDIS,), 0, 4),
+    "topic-recreated": Kind("the topic of the tasks is deleted and created again", (KAFKA,), 0, 3),
+    "topic-truncated": Kind("all messages of the topic of the tasks are deleted", (KAFKA,)),
+    "topic-partitions": Kind("the topic of the tasks is given more partitions", (KAFKA,)),
     "scale": Kind("1 worker, then 6, 2, 6, and as many as before", (WORKERS,), 12, 20),
     "rolling": Kind("every worker is restarted by SIGTERM, one after the other", (WORKERS,)),
     "reset": Kind("Reset, under load", (NOTHING,)),
     "delete-leases": Kind("the keys of leases and heartbeats are deleted by hand", (WORKERS,)),
 }
-STANDARD = tuple(name for name, kind in KINDS.items() if not kind.asked)
+ALL = tuple(KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class Step:
         return frozenset(needed)
 
 
-def schedule(seed: int, seconds: float, workers: int, gap: float = 5.0, kinds: Sequence[str] = STANDARD) -> list[Step]:
+def schedule(seed: int, seconds: float, workers: int, gap: float = 5.0, kinds: Sequence[str] = ALL) -> list[Step]:
     """Faults at random, for so long; every kind comes before any comes again. gap: mean seconds between two."""
     chance = random.Random(seed)
     at = 0.0
