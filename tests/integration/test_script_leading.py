@@ -97,6 +97,15 @@ def test_one_leads_at_a_time(queue: ScriptQueue) -> None:
     assert int(begun(queue, "other").number) == int(again.number) + 1
 
 
+def test_each_attempt_has_a_higher_generation(queue: ScriptQueue) -> None:
+    """Also when the clock is set back."""
+    queue.restart()
+    future = queue.redis.time()[0] * 1000 + 3_600_000
+    generations = [begun(queue, "one", least).generation for least in (0, future, 0, 0)]
+    assert generations[1:] == [future, future + 1, future + 2]
+    assert 1 < generations[0] < future
+
+
 def test_its_time_is_longer_with_each_step(queue: ScriptQueue) -> None:
     queue.restart()
     leading = begun(queue, "one")
@@ -113,19 +122,25 @@ def test_only_the_newest_attempt_acts(queue: ScriptQueue, forgotten: Forgotten) 
     queue.restart(back_to=file)
     slow = begun(queue, "slow")
     leader_is_gone(queue)
-    queue.lead()
-    queue.store.register([queue.task("after")])
-    now = queue.dump()
+    newest = begun(queue, "newest")
     entries = [(entry.token, entry.event) for entry in queue.topic.counted()]
-    for call in (
-        lambda: queue.store.apply(slow, False, entries),
-        lambda: queue.store.open(slow, {"99": "0"}),
-        lambda: queue.store.apply(dataclasses.replace(slow, number="2"), False, entries),  # the newest, and it is done
-    ):
+
+    def is_over(leading: Leading) -> None:
+        now = queue.dump()
         with pytest.raises(Outdated):
-            call()
-    assert queue.dump() == now
-    assert queue.record("t1") == before.records["t1"]
+            queue.store.apply(leading, False, entries)
+        with pytest.raises(Outdated):
+            queue.store.open(leading, {"99": "0"})
+        assert queue.dump() == now
+
+    is_over(slow)
+    queue.store.apply(newest, False, entries)
+    is_over(slow)
+    queue.store.open(newest, {})
+    queue.equals(before)
+    queue.store.register([queue.task("after")])
+    is_over(slow)
+    is_over(newest)  # its answer was lost, and the queue works
 
 
 def test_an_attempt_on_an_earlier_run_of_the_server_is_over(queue: ScriptQueue) -> None:

@@ -76,15 +76,19 @@ def test_a_claim_that_the_log_has_goes_on(queue: ScriptQueue, hand: Hand) -> Non
 
 
 def test_an_outcome_that_only_waited_for_its_answer_is_not_forgotten(queue: ScriptQueue, hand: Hand) -> None:
+    other = queue.worker("worker2~b1")
     queue.publish(queue.task("a"), queue.task("b"))
     first, second = hand.take(2).claims
     file = queue.dump()
     hand.settle(first)
     hand.settle(second, "release")
+    again = other.take_one()
     queue.relay()
     forgets(queue, file)
     assert hand.confirm(first, second) == []  # both answers were lost
+    assert other.confirm(again) == []
     assert [hand.settle(first), hand.settle(second, "release")] == ["already", "already"]
+    assert other.settle(again) == "settled"
     queue.check()
 
 
@@ -131,6 +135,21 @@ def test_also_of_a_task_that_is_forgotten_itself_no_number_is_used_twice(
         queue.publish(task)
     (again,) = hand.take(1, [queue.read(whole=True)]).claims
     assert (again.id, again.attempt) == ("a", 2)
+    queue.check()
+
+
+def test_a_claim_of_an_older_generation_keeps_its_number(queue: ScriptQueue, hand: Hand) -> None:
+    """Redis may have forgotten that the task was started with it elsewhere; else a start that never began has none."""
+    queue.publish(queue.task("a"))
+    claim = hand.take_one()
+    queue.restart()
+    queue.lead()
+    hand.confirm(claim)
+    hand.settle(claim, "release", begun=False)
+    again = hand.take_one()
+    assert again.attempt == 2
+    hand.settle(again, "release", begun=False)
+    assert hand.take_one().attempt == 2
     queue.check()
 
 
@@ -268,6 +287,15 @@ def test_a_worker_whose_join_is_in_the_log_is_waited_for(queue: ScriptQueue) -> 
     assert hand.beat() == (False, True, True)
     hand.confirm()
     assert mode(queue) == "open"
+
+
+def test_a_worker_whose_leaving_is_in_the_log_is_not_waited_for(queue: ScriptQueue, hand: Hand) -> None:
+    file = queue.dump()
+    hand.leave()
+    queue.relay()
+    queue.restart(back_to=file)
+    assert queue.lead() == "open"
+    assert queue.redis.hget(f"{queue.prefix}worker:{hand.name}", "state") == "offline"
 
 
 def test_clients_go_on_in_it(queue: ScriptQueue, hand: Hand) -> None:

@@ -81,9 +81,10 @@ def test_but_when_it_came_after_a_reset_that_is_known(queue: ScriptQueue, hand: 
 
 
 def test_also_when_a_reset_before_it_is_forgotten_too(queue: ScriptQueue, hand: Hand) -> None:
+    queue.store.reset("r1", {})
     queue.relay()
     file = queue.dump()
-    queue.store.reset("r1", {})
+    queue.store.reset("r2", {})
     queue.publish(queue.task("a"))
     forgets(queue, file)
     hand.confirm()

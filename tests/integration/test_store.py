@@ -138,8 +138,10 @@ def test_a_redis_that_evicts_is_refused(queue: ScriptQueue, setting: Callable[[s
 
 def test_a_full_redis_changes_nothing(queue: ScriptQueue, setting: Callable[[str, str], None]) -> None:
     setting("maxmemory", "1")
-    line = line_of(queue.store, lambda _: queue.register(queue.task("a")))
-    assert "refuses writes, nothing was changed" in line
+    with pytest.raises(ServerUnreachable) as caught:
+        queue.register(queue.task("a"))
+    assert str(caught.value).startswith(f"Redis at {queue.store.address} refuses writes, nothing was changed: ")
+    assert caught.value.nothing_changed
     setting("maxmemory", "0")
     assert queue.counts()["queued"] == 0
     assert queue.register(queue.task("a")) == ["publish"]

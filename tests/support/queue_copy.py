@@ -16,12 +16,14 @@ NOT_IN_EVENTS = {"waiters"}  # channels of clients that wait: they look again by
 class State:
     """What a queue consists of, without its workers.
 
-    positions, floors: by partition. forgotten: starts by id of the task. scores: of each sorted index.
+    topic: its id, edition, and number of partitions. positions, floors: by partition. forgotten: starts by id of the
+    task. scores: of each sorted index.
     """
 
     epoch: str
     seq: str
     resets: tuple[str, str]
+    topic: list[str | None]
     positions: dict[str, str]
     floors: dict[str, str]
     forgotten: dict[str, str]
@@ -36,8 +38,9 @@ class State:
 def state_of(redis: Any, prefix: str, keys: Iterable[str]) -> State:
     """What Redis has of a queue. keys: the names of all that there are, its own among them."""
     pipeline = redis.pipeline()
-    pipeline.hmget(f"{prefix}meta", "epoch", "seq", "resets", "reset_in").hgetall(f"{prefix}positions")
-    (epoch, seq, resets, reset_in), positions, floors = pipeline.hgetall(f"{prefix}floors").execute()
+    pipeline.hmget(f"{prefix}meta", "epoch", "seq", "resets", "reset_in", "topic", "edition", "partitions")
+    pipeline.hgetall(f"{prefix}positions")
+    (epoch, seq, resets, reset_in, *topic), positions, floors = pipeline.hgetall(f"{prefix}floors").execute()
     of_epoch = f"{prefix}{epoch}:"
     for name in SORTED:
         pipeline.zrange(f"{of_epoch}{name}", 0, -1, withscores=True)
@@ -48,7 +51,9 @@ def state_of(redis: Any, prefix: str, keys: Iterable[str]) -> State:
         retry_at = round(float(records[task_id]["retry_at"]) * 1000)
         assert score in (retry_at, DUE)
         scores["delayed"][task_id] = retry_at
-    return State(epoch, seq, (resets or "", reset_in or ""), positions, floors, forgotten, ready, scores, records)
+    return State(
+        epoch, seq, (resets or "", reset_in or ""), topic, positions, floors, forgotten, ready, scores, records
+    )
 
 
 def _records(redis: Any, prefix: str, keys: Iterable[str]) -> dict[str, dict[str, str]]:

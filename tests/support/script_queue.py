@@ -167,7 +167,7 @@ class ScriptQueue:
 
     def dump(self) -> dict[str, bytes]:
         """All that Redis has of the queue: the content of each key."""
-        keys = sorted(self.redis.scan_iter(match=f"{self.prefix}*", count=20_000))
+        keys = sorted(self.redis.keys(f"{self.prefix}*"))
         return {key: self.redis.dump(key) for key in keys}
 
     def restart(self, back_to: dict[str, bytes] | None = None) -> None:
@@ -273,7 +273,8 @@ class ScriptQueue:
 
     def _keys(self) -> list[str]:
         """The names of all keys, those of the copy among them."""
-        return list(self.redis.scan_iter(match=f"{self.prefix.removesuffix('}:')}*", count=20_000))
+        found: list[str] = self.redis.keys(f"{self.prefix.removesuffix('}:')}*")
+        return found
 
     def _replayed(self) -> dict[str, str]:
         """The statuses that follow from the events alone: each transition must be one of the table."""
