@@ -186,7 +186,7 @@ class _Guarded:
         return
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (RedisError, OSError)):
+        if isinstance(error, (RedisError, OSError)) and not isinstance(error, YadtqError):
             raise ServerUnreachable("redis", _line(error, self._settings)) from error
 
 
