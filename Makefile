@@ -5,13 +5,14 @@ ARGS ?=
 PYTEST_ARGS ?=
 CHAOS_ARGS ?=
 MODEL_ARGS ?=
+SIMULATE_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down clean test test-containers lint format docs model
+.PHONY: help up down clean test test-containers lint format docs model simulate
 .DELETE_ON_ERROR:
 
 help: ## Shows this list
@@ -37,6 +38,9 @@ test-containers: $(VENV)/.dev ## Builds the images and tests them in real contai
 
 model: | $(BIN)/python ## Explores every interleaving of the protocol (minutes; MODEL_ARGS=--need, --built, or a mode)
 	@$(BIN)/python -m docs.model.model $(MODEL_ARGS)
+
+simulate: $(VENV)/.dev ## Plays 1,000 schedules of faults against the real scripts and decisions (SIMULATE_ARGS=--help)
+	@$(BIN)/python -m tests.simulation $(SIMULATE_ARGS)
 
 chaos: $(VENV)/.dev ## Puts the queue through all faults for a quarter of an hour and prints the figures (CHAOS_ARGS=--help)
 	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)

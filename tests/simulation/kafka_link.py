@@ -98,7 +98,7 @@ class SimulatedBroker:
             del self._world.under_way[actor]
             sent.append(self._send(flight, fate))
         if any(isinstance(outcome, Exception) for outcome in sent):
-            self._world.stage.wait(self._world.rng.choice((0.01, LATE_SECONDS)))
+            self._world.stage.wait(self._world.rng.choice((0.01, 0.3, LATE_SECONDS)))
         return sent
 
     def _send(self, flight: Flight, fate: str) -> int | Exception:

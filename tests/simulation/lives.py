@@ -37,12 +37,14 @@ class Lives:
         self._gaps = gaps
         for event in events:
             if event.get("action") == "reset":
-                self.resets[event["token"]] = event
+                self._note_reset(event)
             for transition in event.get("tasks", []):
                 self._follow(event, transition)
 
     def _follow(self, event: Event, t: Event) -> None:
         action, key = t["action"], (str(event["epoch"]), t["id"])
+        if action == "forgotten":
+            self.of_claim[(t["id"], t["token"])] = (*key, self.numbers.get(key, 0))
         if action in SILENT:
             return
         before = self.status.get(key, "")
@@ -56,6 +58,11 @@ class Lives:
         if not before:
             self.numbers[key] = self.numbers.get(key, 0) + 1
         self._note(event, t, key)
+
+    def _note_reset(self, event: Event) -> None:
+        if event["request"] in {reset["request"] for reset in self.resets.values()}:
+            raise Violation(f"the reset {event['request']} happens twice")
+        self.resets[event["token"]] = event
 
     def _note(self, event: Event, t: Event, key: Key) -> None:
         action = t["action"]

@@ -152,6 +152,7 @@ def installed(world: "World") -> Iterator[None]:
         (_yadtq.recovery, "secrets", chance),
         (_yadtq.store, "secrets", chance),
         (_yadtq.scripts, "time", world.stage),
+        (_yadtq.scripts, "redis", SimpleNamespace(Redis=lambda **_: None)),  # it takes a millisecond, and is replaced
         (_yadtq.incarnation, "secrets", chance),
         (_yadtq.incarnation, "random", chance),
         (_yadtq.inbox, "queue", SimpleNamespace(SimpleQueue=stage_queue, Empty=queue.Empty)),
@@ -234,7 +235,7 @@ def begin(world: "World") -> None:
         rng.shuffle(steps)
         _start_client(world, f"client{number}", steps)
     for number in range(plan.foreign):
-        world.later(rng.uniform(0, 3), partial(_send_foreign, world, number))
+        world.later(rng.uniform(0, rng.choice((0.6, 3))), partial(_send_foreign, world, number))
 
 
 def _start_client(world: "World", name: str, steps: list[Callable[[TaskClient, str], None]]) -> None:

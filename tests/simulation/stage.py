@@ -84,6 +84,7 @@ class Stage:
         self.over = False
         self.failure: BaseException | None = None
         self.actors: list[Actor] = []
+        self._living: list[Actor] = []
         self.running: Actor | None = None
         self.director: Callable[[], Actor | None] = lambda: None
         self._main = threading.Lock()
@@ -106,6 +107,7 @@ class Stage:
         """A new thread of a process. It begins when it is its turn."""
         actor = Actor(self, process, name, body)
         self.actors.append(actor)
+        self._living.append(actor)
         actor.thread.start()
         return actor
 
@@ -117,6 +119,11 @@ class Stage:
         if self.over or self.running.process.gone:
             raise Gone
         return self.running
+
+    def living(self) -> list[Actor]:
+        """The threads that may still do something."""
+        self._living = [actor for actor in self._living if not actor.finished and not actor.process.gone]
+        return self._living
 
     def point(self) -> None:
         """Others may go first."""

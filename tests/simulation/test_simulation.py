@@ -7,12 +7,14 @@ import pytest
 from tests.simulation.play import play, search
 from tests.simulation.rules import RULES
 from tests.simulation.server import SERVER_TIME, Server, on_virtual_time, started
+from tests.support.servers import ROOT
 
+PAGE = ROOT / "docs" / "simulation.md"
 SCHEDULES, FIRST = 1000, 0
 MOST_SECONDS = 600  # in which they are played on the slowest machine
 # Rules whose absence a few schedules find. All of them: python -m tests.simulation --rules
-QUICK = ("offset", "mark", "guard", "backpressure", "relay", "attempts", "restarted", "reissue", "confirm", "resetwait")
-MOST_SEARCHED = 400
+QUICK = ("mark", "seek", "takenum: repeated", "backpressure", "relay", "restarted", "void", "reissue", "resetnames")
+MOST_SEARCHED = 1500  # seeds
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,11 @@ def test_rules_that_are_taken_out_are_there(server: Server) -> None:
     for rule in RULES:
         for _, _ in zip(range(3), search(rule, server, range(50)), strict=False):
             pass
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_stands_in_the_documentation(rule: str) -> None:
+    assert f"| {rule} | {RULES[rule].about} |" in PAGE.read_text(encoding="utf-8")
 
 
 def test_only_the_time_of_a_script_is_changed() -> None:

@@ -20,6 +20,7 @@ from tests.simulation.stage import Actor, Process, Stage
 
 MOST_CALM_SECONDS = 150.0  # after the faults are over, all must have ended by then
 REBUILD_SECONDS = 5.0  # then a person tries again to restore the queue
+GROUP_SECONDS = 0.2
 LOOK_STEPS = 16
 LINE = 400  # characters of a call, and of its answer, in the trace
 
@@ -47,6 +48,7 @@ class World:
         self.no_redis_until = self.no_kafka_until = self.no_events_until = 0.0
         self._timers: list[tuple[float, Callable[[], None]]] = []
         self._calm_since = math.inf
+        self._group_at = 0.0  # when Kafka looks at its group again
         self._lines = lines
 
     # -- for everybody
@@ -112,7 +114,7 @@ class World:
             if self.steps % LOOK_STEPS == 0 and self._is_over():
                 return None
             now = self.stage.now
-            actors = [actor for actor in self.stage.actors if actor.is_ready(now)]
+            actors = [actor for actor in self.stage.living() if actor.is_ready(now)]
             others = self._others(now)
             if not actors and not others:
                 self._advance(self._next_instant())
@@ -136,7 +138,7 @@ class World:
         return found
 
     def _next_instant(self) -> float:
-        due = [actor.due_at() for actor in self.stage.actors]
+        due = [actor.due_at() for actor in self.stage.living()]
         due += [pool.due_at() for pool in self.pools]
         due += [flight.not_before for flight in self.kafka.flights]
         due += [call.not_before for call in self.held] + [timer[0] for timer in self._timers]
@@ -152,6 +154,9 @@ class World:
             pool.fire("its deadline passed")
         self.stage.now = max(self.stage.now, instant)
         self.pools = [pool for pool in self.pools if not pool.over]
+        if self.stage.now < self._group_at:
+            return
+        self._group_at = self.stage.now + GROUP_SECONDS
         for member in self.kafka.silent_members(self.stage.now):
             self.kafka.evict(member)
 
