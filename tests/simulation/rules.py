@@ -365,7 +365,7 @@ RULES = {
         (
             Patch(
                 recovery.Recovery,
-                "_attempt",
+                "_read",
                 "if (entry.generation, entry.seq) > (leading.generation, 0):",
                 "if False:",
             ),
