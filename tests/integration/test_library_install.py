@@ -54,8 +54,8 @@ def test_only_the_library_is_installed(python: Path) -> None:
 
 def test_it_imports_and_has_everything_it_needs(python: Path, tmp_path: Path) -> None:
     code = (
-        "import yadtq, _yadtq.store, _yadtq.broker, sys;"
-        "_yadtq.store.script('take'); yadtq.create_yadtq(); yadtq.TaskClient().close();"
+        "import yadtq, _yadtq.scripts, _yadtq.broker, sys;"
+        "_yadtq.scripts.script('take'); yadtq.create_yadtq(); yadtq.TaskClient().close();"
         "print(*[name for name in yadtq.__all__ if not hasattr(yadtq, name)])"
     )
     assert run(python, "-c", code, folder=tmp_path) == "\n"
