@@ -205,7 +205,7 @@ def test_what_happened_already_does_not_happen_again(queue: ScriptQueue, forgott
 def test_a_queue_is_made_anew_from_its_log(queue: ScriptQueue, hand: Hand, forgotten: Forgotten) -> None:
     _, before = forgotten
     queue.redis.unlink(*queue.dump())
-    recovery = Recovery(queue.store, cast(Any, queue.topic), cast(Any, queue.topic))
+    recovery = queue.recovery()
     with pytest.raises(QueueMissing):
         recovery.lead()
     assert recovery.rebuild()

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from _yadtq.errors import InQuarantine, LeaseLapsed
+from _yadtq.errors import InQuarantine, LeaseLapsed, QueueMissing, RedisRestarted
 from tests.support.script_queue import LEASE_SECONDS, Hand, ScriptQueue, ids
 
 
@@ -90,6 +90,28 @@ def test_an_outcome_that_only_waited_for_its_answer_is_not_forgotten(queue: Scri
     assert [hand.settle(first), hand.settle(second, "release")] == ["already", "already"]
     assert other.settle(again) == "settled"
     queue.check()
+
+
+def test_an_old_copy_that_the_queue_has_gone_on_without_is_refused(queue: ScriptQueue) -> None:
+    """Its numbers stand for other calls: what the log has behind them does not fit on it."""
+    queue.relay()
+    late = queue.dump()
+    queue.register(queue.task("only here"))
+    file = queue.dump()
+    forgets(queue, late)
+    queue.register(queue.task("gone on"))
+    queue.register(queue.task("and on"))
+    queue.relay()
+    queue.restart(back_to=file)
+    for _ in range(2):
+        with pytest.raises(QueueMissing, match="old copy of the queue, which had gone on: give it the newer data"):
+            queue.lead()
+        queue.redis.hset(f"{queue.prefix}meta", "attempt_until", 1)
+    with pytest.raises(RedisRestarted):
+        queue.register(queue.task("a"))
+    queue.redis.unlink(*queue.dump())
+    assert queue.recovery().rebuild()
+    assert queue.members("all") == ["gone on", "and on"]
 
 
 # -- what nobody knows any more

@@ -3,6 +3,7 @@
 import pytest
 
 from _yadtq.claims import Answer
+from _yadtq.messages import Header, Ours
 from tests.support.script_queue import Hand, ScriptQueue, ids
 
 
@@ -123,4 +124,16 @@ def test_a_tombstone_of_an_earlier_submission_is_not_in_the_way(queue: ScriptQue
     hand.confirm()
     claims = hand.take(3, [queue.read(whole=True)]).claims
     assert [claim.args for claim in claims] == ["[2]"]
+    queue.check()
+
+
+def test_a_message_of_an_earlier_queue_creates_nothing(queue: ScriptQueue) -> None:
+    """Redis is made anew from a log that begins with generation 1; the topic of tasks is older."""
+    queue.register(queue.task("a"))
+    queue.relay()
+    queue.redis.unlink(*queue.dump())
+    assert queue.recovery().rebuild()
+    for generation in ("0", "1"):
+        queue.send(Ours(0, 100, f"t{generation}", Header("0", generation, "7"), queue.task(f"t{generation}").value()))
+    assert ids(queue.worker().take(3, [queue.read(whole=True)])) == ["t1"]
     queue.check()

@@ -95,11 +95,6 @@ class QueueCopy:
         order = int(self._redis.hget(f"{self.prefix}meta", "order"))
         assert order >= max([0.0, *copied.scores["all"].values()]), "an order would be used twice"
 
-    def open(self) -> None:
-        """Ends the copying: from here on it is a queue like any other."""
-        assert self._leading is not None
-        self.store.open(self._leading, {})
-
     def remove(self) -> None:
         """Deletes it; it begins anew with the next comparison."""
         keys = list(self._redis.scan_iter(match=f"{self.prefix}*", count=20_000))

@@ -189,9 +189,13 @@ class ScriptQueue:
         while outbox.forward(0.0):
             pass
 
+    def recovery(self) -> Recovery:
+        """Somebody who leads Redis back by what the event log has."""
+        return Recovery(self.store, cast(Any, self.topic), cast(Any, self.topic))
+
     def lead(self) -> str:
         """Leads Redis back by what the event log has. Returns open · quarantine, or led: by another one."""
-        if not Recovery(self.store, cast(Any, self.topic), cast(Any, self.topic)).lead():
+        if not self.recovery().lead():
             return "led"
         return self.redis.hget(f"{self.prefix}meta", "mode") or "open"
 

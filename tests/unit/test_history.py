@@ -82,6 +82,15 @@ def test_what_is_older_than_redis_itself_is_void() -> None:
     assert read(History(5, 3), event(4), event(4, 5), event(5, 4)) == [4]
 
 
+def test_calls_of_later_generations_under_known_numbers_are_strange() -> None:
+    """Redis went on with 3 and 4 by itself, and the queue without it."""
+    history = History(1, 4)
+    assert read(history, event(1), event(2), marker(5, 2), Entry(2, 5, "1-2", "{}")) == []
+    assert history.strange == 0
+    assert read(history, event(3, 5), event(4, 5), event(5, 5)) == [5]
+    assert history.strange == 2
+
+
 # -- what is missing
 
 
@@ -130,6 +139,13 @@ def test_an_attempt_that_was_given_up_began_as_well() -> None:
     history = History(1, 0)
     assert read(history, event(1), marker(5, 1), marker(6, 1), event(2, 5), event(2, 6)) == [1, 2]
     assert history.began == {5: 1, 6: 1}
+
+
+def test_the_first_generation_of_a_log_is_the_oldest_of_the_queue() -> None:
+    whole, cut = History(0, 0), History(0, 0)
+    assert read(whole, marker(3, 0), event(1, 3), marker(5, 1), event(2, 5)) == [1, 2]
+    assert read(cut, event(2, 3), marker(5, 2), event(3, 5)) == [2, 3]
+    assert (whole.oldest, cut.oldest) == (3, 0)  # before its beginning was cut off, there may have been others
 
 
 # -- any log
