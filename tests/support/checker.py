@@ -184,7 +184,7 @@ class _Case:
             before = shown.get(reading.task)
             if before is not None and _outcome(before) != _outcome(reading):
                 found = f"was {before.status} at {before.finished_at}, then {reading.status} at {reading.finished_at}"
-                forgotten = self.forgetting.may_end(reading.task, before.attempt, before.at)
+                forgotten = self.forgetting.may_change(reading.task, before.finished_at, before.at)
                 yield Violation("double outcome", reading.task, found, forgotten)
             if reading.status in FINAL:
                 shown[reading.task] = reading

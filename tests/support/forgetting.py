@@ -21,6 +21,7 @@ class Forgetting:
         self._reached = log.reached
         told = [each for event in log.events for each in event.get("tasks", ())]
         self._told = Counter((each["action"], each["id"], each.get("attempt")) for each in told)
+        self._finished = {(each["id"], float(each.get("finished_at", 0))) for each in told if each["action"] in FINAL}
         self._named = {(action, task) for action, task, _ in self._told}
         self._messages = messages
 
@@ -29,9 +30,10 @@ class Forgetting:
         known = sum(self._told[action, run.task, run.attempt] for action in STARTS)
         return known < alike and self._between(run.started, run.started)
 
-    def may_end(self, task: str, attempt: int, at: float) -> bool:
-        """Whether the outcome that an attempt had at that instant may be unknown."""
-        return not self.ended(task, attempt) and self._between(at - NOTED_SECONDS, at + NOTED_SECONDS)
+    def may_change(self, task: str, finished_at: float | None, at: float) -> bool:
+        """Whether the outcome that was shown at that instant may be unknown; a later one may have its attempt's number."""
+        told = (task, finished_at) in self._finished
+        return not told and self._between(at - NOTED_SECONDS, at + NOTED_SECONDS)
 
     def may_refuse(self, task: str, at: float) -> bool:
         """Whether it may be unknown that a submission was taken back, as its client learned at that instant."""

@@ -31,7 +31,7 @@ def marker(generation: int) -> Mapping[str, Any]:
 
 
 def event(generation: int, seq: int, *told: tuple[str, str, int]) -> Mapping[str, Any]:
-    tasks = [{"action": action, "id": task, "attempt": attempt} for action, task, attempt in told]
+    tasks = [{"action": what, "id": task, "attempt": n, "finished_at": f"{50.0 * n}"} for what, task, n in told]
     return {"generation": generation, "seq": seq, "tasks": tasks}
 
 
@@ -126,8 +126,8 @@ def test_a_loss_explains_no_start_that_it_did_not_hit() -> None:
     assert check(replace(life(4.0, ("release", "a", 1)), runs=moved)).of("duplicate start") == ["a"]
 
 
-def shown_before(at: float) -> Reading:
-    return Reading("a", "success", 50.0, 1, at)
+def shown_before(at: float, finished_at: float = 50.0) -> Reading:
+    return Reading("a", "success", finished_at, 1, at)
 
 
 def test_an_outcome_that_was_shown_and_lost_is_forgotten_and_one_that_was_told_is_not() -> None:
@@ -136,6 +136,8 @@ def test_an_outcome_that_was_shown_and_lost_is_forgotten_and_one_that_was_told_i
     assert {each.kind for each in forgotten.forgotten} == {"duplicate start", "double outcome"}
     told = check(replace(life(4.0, ("success", "a", 1)), readings=[shown_before(4.1)]))
     assert told.of("double outcome") == ["a"]
+    another = check(replace(life(4.0, ("success", "a", 1)), readings=[shown_before(4.1, 49.0)]))
+    assert another.of("double outcome") == []  # its attempt has the same number, and it is not what the log tells
 
 
 def without_first_take(started: float) -> History:
