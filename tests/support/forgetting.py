@@ -31,7 +31,7 @@ class Forgetting:
         return known < alike and self._between(run.started, run.started)
 
     def may_change(self, task: str, finished_at: float | None, at: float) -> bool:
-        """Whether the outcome that was shown at that instant may be unknown; a later one may have its attempt's number."""
+        """Whether the outcome shown at that instant may be unknown. A later one may have its attempt's number."""
         told = (task, finished_at) in self._finished
         return not told and self._between(at - NOTED_SECONDS, at + NOTED_SECONDS)
 
