@@ -1,15 +1,20 @@
-"""Every interleaving of one mode, breadth first: the first counterexample that is found is a shortest one."""
+"""Every interleaving of one mode, breadth first: the first counterexample that is found is a shortest one.
+
+Of a state that was seen only the hash is kept (64 bits): among ten million states the chance that any two share one is
+one in three hundred thousand. Before it is compared, a state is brought to its plainest form (plain.py).
+"""
 
 import gc
 import time
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from docs.model import observer
+from docs.model.plain import plain
 from docs.model.programs import Setup, World, client_steps, reset_steps, sweeper_steps
-from docs.model.recovery import recovery_steps, restart_steps
-from docs.model.scripts import Scripts
+from docs.model.recovery import nothing, recovery_steps, restart_steps
 from docs.model.servers import held_steps, house_steps, kafka_steps, relay_steps, time_steps
 from docs.model.state import (
     NOWHERE,
@@ -27,10 +32,13 @@ from docs.model.state import (
 )  # fmt: skip
 from docs.model.workers import worker_steps
 
-STEPS = (
-    client_steps, kafka_steps, worker_steps, time_steps, held_steps, sweeper_steps, reset_steps, house_steps,
-    relay_steps, restart_steps, recovery_steps,
-)  # fmt: skip
+STEPS = (client_steps, kafka_steps, worker_steps, time_steps, held_steps, relay_steps, recovery_steps)
+FAULTS = {  # steps that begin with one of these faults
+    sweeper_steps: ("sweep",),
+    reset_steps: ("reset",),
+    house_steps: ("expire", "requeue"),
+    restart_steps: ("restart", "durable", "rollback", "lose", "again"),
+}
 STUCK = "stuck: without a further fault, nothing ends an acknowledged task or opens the queue any more"
 
 
@@ -49,13 +57,15 @@ class Explorer:
 
     def __init__(self, setup: Setup, rules: frozenset[str], limit: float = 600.0) -> None:
         self._setup = setup
-        self._world = World(rules, setup, Scripts(rules, setup.bounds))
         self._faults = {name: place for place, (name, _) in enumerate(setup.faults)}
+        self._world = World(rules, setup)
+        self._sources = (*STEPS, *(steps for steps, needed in FAULTS.items() if set(needed) & set(self._faults)))
         self._limit = limit
-        self._ids: dict[State, int] = {}
-        self._states: list[State] = []
-        self._parents: list[tuple[int, str]] = []
-        self._backwards: list[list[int]] = []  # to each state: those from which a step without a fault leads to it
+        self._numbers: dict[int, int] = {}  # hash of a state → its number
+        self._parents = array("i")
+        self._good = bytearray()  # whether a state keeps the promise and is open
+        self._ends = array("q")  # of each state: where its steps end in _targets
+        self._targets = array("i")  # where steps without a fault lead, state after state
 
     def run(self) -> Finding:
         """The whole exploration."""
@@ -68,86 +78,104 @@ class Explorer:
                 gc.enable()
 
     def _run(self, began: float) -> Finding:
-        queue = deque([self._number(first(self._setup), NOWHERE, "")])
+        start = plain(self._world, first(self._setup))
+        self._number(start, NOWHERE)
+        queue = deque([start])
         while queue:
-            here = queue.popleft()
+            here = len(self._ends)
             if not here % 512 and time.perf_counter() - began > self._limit:
-                return Finding("", [], len(self._states), time.perf_counter() - began, False)
-            found = self._expand(here, queue)
+                return Finding("", [], len(self._parents), time.perf_counter() - began, False)
+            found = self._expand(here, queue.popleft(), queue)
             if found:
                 label, violation = found
                 trace = [*self._trace(here), label]
-                return Finding(violation, trace, len(self._states), time.perf_counter() - began, True)
+                return Finding(violation, trace, len(self._parents), time.perf_counter() - began, True)
         stuck = self._stuck()
         trace = [] if stuck is None else self._trace(stuck)
         violation = "" if stuck is None else STUCK
-        return Finding(violation, trace, len(self._states), time.perf_counter() - began, True)
+        return Finding(violation, trace, len(self._parents), time.perf_counter() - began, True)
 
-    def _number(self, state: State, parent: int, label: str) -> int:
-        number = self._ids[state] = len(self._states)
-        self._states.append(state)
-        self._parents.append((parent, label))
-        self._backwards.append([])
+    def _number(self, state: State, parent: int) -> int:
+        number = self._numbers[hash(state)] = len(self._parents)
+        self._parents.append(parent)
+        self._good.append(state.redis.mode == OPEN and observer.promised(state, self._setup.clients))
         return number
 
-    def _expand(self, here: int, queue: "deque[int]") -> tuple[str, str] | None:
+    def _expand(self, here: int, state: State, queue: "deque[State]") -> tuple[str, str] | None:
         """All steps from a state. Returns the label and the violation of one that breaks the promise."""
-        for label, fault, after in self._steps(self._states[here]):
+        for label, fault, after in self._steps(state):
             if isinstance(after, str):
                 return label, after
-            number = self._ids.get(after)
+            number = self._numbers.get(hash(after))
             if number is None:
-                number = self._number(after, here, label)
-                queue.append(number)
-            if not fault:
-                self._backwards[number].append(here)
+                number = self._number(after, here)
+                queue.append(after)
+            if not fault and number != here:
+                self._targets.append(number)
+        self._ends.append(len(self._targets))
         return None
 
     def _steps(self, state: State) -> Iterator[tuple[str, str, State | str]]:
-        for source in STEPS:
-            for label, fault, act in source(self._world, state):
-                place = self._faults.get(fault, NOWHERE)
-                if fault and (place == NOWHERE or not state.budget[place]):
+        world, left = self._world, self._world.left(state.budget)
+        for source in self._sources:
+            for label, fault, act in source(world, state):
+                if fault not in left:
                     continue
                 try:
                     after = act()
                     if fault:
+                        place = self._faults[fault]
                         after = after._replace(budget=put(state.budget, place, state.budget[place] - 1))
+                    elif after == state:
+                        continue
                     observer.check(after, self._setup.clients)
+                    after = plain(world, after)
                 except Violation as violation:
                     yield label, fault, str(violation)
                     return
                 yield label, fault, after
 
     def _trace(self, number: int) -> list[str]:
-        labels: list[str] = []
-        while number > 0:
-            number, label = self._parents[number]
-            labels.append(label)
-        return labels[::-1]
+        """The way is gone once more, for its labels."""
+        way = [number]
+        while way[-1] > 0:
+            way.append(self._parents[way[-1]])
+        state, labels = plain(self._world, first(self._setup)), []
+        for goal in way[-2::-1]:
+            for label, _, after in self._steps(state):
+                if not isinstance(after, str) and self._numbers[hash(after)] == goal:
+                    labels.append(label)
+                    state = after
+                    break
+        return labels
 
     def _stuck(self) -> int | None:
         """The first state from which no continuation without a fault keeps the promise."""
-        clients = self._setup.clients
-        good = [state.redis.mode == OPEN and observer.promised(state, clients) for state in self._states]
-        queue = deque(number for number, is_good in enumerate(good) if is_good)
-        while queue:
-            for number in self._backwards[queue.popleft()]:
-                if not good[number]:
-                    good[number] = True
-                    queue.append(number)
-        return None if all(good) else good.index(False)
+        good, again = self._good, True
+        while again:
+            again = False
+            for number in range(len(good) - 1, -1, -1):
+                steps = range(self._ends[number - 1] if number else 0, self._ends[number])
+                if not good[number] and any(good[self._targets[step]] for step in steps):
+                    good[number] = again = True
+        return None if all(good) else good.index(0)
 
 
 def first(setup: Setup) -> State:
-    """An empty queue and two workers; their joins are in the event log."""
-    joins = tuple(Event(1, name - 1, "join", actor=name) for name in (0, 1)) if setup.bounds.events else ()
+    """An empty queue and two workers, whose joins are in the event log; or nothing yet."""
+    logged = setup.bounds.events and not setup.empty
+    joins = tuple(Event(1, name + 1, "join", actor=name, stamp=1) for name in (0, 1)) if logged else ()
+    redis = Redis((None,) * setup.tasks, (Seat(0, "live"), Seat(1, "live")), seq=len(joins), trimmed=len(joins))
+    workers = (Worker(0, at=0, first=True), Worker(1))
+    if setup.empty:
+        redis, workers = nothing(setup.tasks), (Worker(0, "dead", fired=True), Worker(1, "dead", fired=True))
     return State(
         clients=(Client(),) * len(setup.clients),
-        redis=Redis((None,) * setup.tasks, (Seat(0, "live"), Seat(1, "live"))),
-        workers=(Worker(0, at=0, first=True), Worker(1)),
+        redis=redis,
+        workers=workers,
         ghosts=(Ghost(),) * setup.tasks,
         budget=tuple(most for _, most in setup.faults),
         events=joins,
+        logged=len(joins),
         recoverers=(Recoverer(),) * setup.recoverers if setup.bounds.events else (),
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from docs.model.state import FINAL, FOREIGN, Ghost, Job, Record, Redis, State, Violation, Worker, put
+from docs.model.state import FINAL, FOREIGN, Ghost, Job, Record, Redis, State, Violation, Worker, put, start_of
 
 
 def ghost(state: State, task: int, **changes: Any) -> State:
@@ -19,17 +19,18 @@ def ran(state: State, redis: Redis) -> State:
             if old and old.place in FINAL and old.place != new.place:
                 raise Violation(f"the outcome of task {task} changes from {old.place} to {new.place}")
             if not old or old.place not in FINAL:
-                state = _outcome(state, task, new)
+                state = _outcome(state, task, new, redis.seq)
         elif old is None or old.place == "withdrawn":
             state = _begins(state, task, new)
     return state._replace(redis=redis)
 
 
-def _outcome(state: State, task: int, record: Record) -> State:
+def _outcome(state: State, task: int, record: Record, seq: int) -> State:
     known = state.ghosts[task]
     if known.outcome and not known.reset:
         raise Violation(f"task {task} gets a second outcome: {known.outcome}, then {record.place}")
-    return ghost(state, task, outcome=record.place, settled=record.claim[1] if record.claim else (0, 0))
+    settled = record.claim[1] if record.claim else (0, 0)
+    return ghost(state, task, outcome=record.place, at=seq, settled=settled)
 
 
 def _begins(state: State, task: int, record: Record) -> State:
@@ -40,7 +41,7 @@ def _begins(state: State, task: int, record: Record) -> State:
         if client.step == "acknowledged" and known.outcome:
             clients = put(clients, number, client._replace(step="done"))
     if record.by[0] == FOREIGN and not record.mark[0]:
-        known = known._replace(reset=False)  # another producer sends the id again: a new task
+        known = known._replace(reset=0)  # another producer sends the id again: a new task
     if record.by[0] != FOREIGN or not record.mark[0]:
         known = known._replace(outcome="", attempt=0)
     return state._replace(clients=clients, ghosts=put(state.ghosts, task, known))
@@ -66,11 +67,12 @@ def started(state: State, index: int, job: Job, machines_act: bool) -> State:
     holds = _holds(state.redis, state.workers[index], job)
     if known.outcome and not known.reset and holds:
         raise Violation(f"task {task} runs again after its outcome ({known.outcome})")
-    if job.attempt <= known.attempt and holds and not state.forgot and not known.reset:
+    if job.attempt <= known.attempt and holds and not known.reset:
         raise Violation(f"attempt {job.attempt} of task {task} starts twice, and the history tells of one start")
     if known.reset or job.epoch != state.redis.epoch:
         return state
-    return ghost(state, task, started=True, attempt=max(known.attempt, job.attempt))
+    counts = holds or not state.forgot  # of a start that Redis has forgotten, its worker tells when it confirms
+    return ghost(state, task, started=True, attempt=max(known.attempt, job.attempt) if counts else known.attempt)
 
 
 def _holds(redis: Redis, worker: Worker, job: Job) -> bool:
@@ -86,13 +88,22 @@ def answered(state: State, jobs: tuple[Job, ...], words: tuple[str, ...]) -> Non
             raise Violation(f"a repeated outcome of task {job.task} is refused, though it was recorded")
 
 
-def was_reset(state: State, end: int) -> State:
+def was_reset(state: State, clients: tuple[int, ...], end: int, seq: int) -> State:
     """The reset script ran: what was there before is gone for good."""
     for task, record in enumerate(state.redis.records):
         sent = any(m.task == task and offset < end for offset, m in enumerate(state.log))
-        if sent or (record and record.place != "withdrawn"):
-            state = ghost(state, task, reset=True)
+        if sent or _was_forgotten(state, clients, task) or (record and record.place != "withdrawn"):
+            state = ghost(state, task, reset=state.ghosts[task].reset or max(seq, 1))
     return state
+
+
+def _was_forgotten(state: State, clients: tuple[int, ...], task: int) -> bool:
+    """Whether it was registered in an older generation, and perhaps forgotten."""
+    marks = [m.mark for m in (*state.log, *state.flying) if m.task == task and m.ours]
+    marks += [
+        client.mark for number, client in enumerate(state.clients) if clients[number] == task and any(client.mark)
+    ]
+    return any(generation < state.redis.generation for generation, _ in marks)
 
 
 def check(state: State, clients: tuple[int, ...]) -> None:
@@ -115,4 +126,46 @@ def promised(state: State, clients: tuple[int, ...]) -> bool:
 
 
 def _settled(known: Ghost, record: Record | None) -> bool:
-    return known.reset or known.outcome != "" or (record is not None and record.place in FINAL)
+    return known.reset > 0 or known.outcome != "" or (record is not None and record.place in FINAL)
+
+
+# -- when Redis comes back --------------------------------------------------------------------------------------------
+
+
+def forgive(state: State, strict: bool) -> State:
+    """What neither Redis nor the event log knows any more is beyond every promise (README); unless `strict`."""
+    position = max([state.redis.position, *(event.position for event in state.events)])
+    state = state._replace(admitted=frozenset(offset for offset in state.admitted if offset < position))
+    if strict:
+        return state
+    known = max(state.redis.seq, state.logged)
+    ghosts = tuple(_forgiven(each, known) for each in state.ghosts)
+    clients = tuple(
+        each._replace(step="unknown") if each.step == "refused" and each.at > known else each for each in state.clients
+    )
+    resets = tuple(
+        each._replace(step="asked") if each.step == "ran" and each.at > known else each for each in state.resets
+    )  # whoever has had no answer asks again
+    return state._replace(ghosts=ghosts, clients=clients, resets=resets)
+
+
+def _forgiven(known: Ghost, seq: int) -> Ghost:
+    if known.outcome and known.at > seq:
+        known = known._replace(outcome="", at=0)
+    return known._replace(reset=0) if known.reset > seq else known
+
+
+def opened(state: State) -> State:
+    """Of starts, Redis knows those of its records; of a run that it forgot, what the worker says when it confirms."""
+    for task, record in enumerate(state.redis.records):
+        attempt = min(state.ghosts[task].attempt, record.attempt if record else start_of(state.redis, task))
+        state = ghost(state, task, attempt=attempt)
+    return state
+
+
+def confirmed(state: State, gone: tuple[Job, ...]) -> State:
+    """A worker told the number of a start that Redis had forgotten."""
+    for job in gone:
+        if job.epoch == state.redis.epoch:
+            state = ghost(state, job.task, attempt=max(state.ghosts[job.task].attempt, job.attempt))
+    return state

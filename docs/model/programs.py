@@ -5,8 +5,9 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from docs.model import observer
-from docs.model.scripts import Bounds, Scripts
-from docs.model.state import NOWHERE, Call, Client, Message, State, put, works
+from docs.model.claims import Bounds
+from docs.model.scripts import Scripts
+from docs.model.state import NOWHERE, Call, Client, Message, Request, State, answers, put
 
 Step: TypeAlias = tuple[
     str, str, Callable[[], State]
@@ -19,6 +20,7 @@ class Setup(NamedTuple):
     guard: guard · none · frozen (the machine may freeze as a whole). late: scripts whose calls may be held up.
     relay_steps: the relay reads, sends and trims in three steps, not in one. recoverers: processes that may lead Redis
     back at once. slow: that may take longer than a lease. strict: nothing is forgiven that only a lost Redis knew.
+    empty: the queue is not yet begun. whole: the event log is kept entry by entry for a Redis that loses everything.
     """
 
     clients: tuple[int, ...] = (0,)
@@ -31,15 +33,26 @@ class Setup(NamedTuple):
     recoverers: int = 1
     slow: bool = False
     strict: bool = False
+    empty: bool = False
+    whole: bool = False
     faults: tuple[tuple[str, int], ...] = ()
 
 
-class World(NamedTuple):
+class World:
     """What the steps of one mode are made of."""
 
-    rules: frozenset[str]
-    setup: Setup
-    scripts: Scripts
+    def __init__(self, rules: frozenset[str], setup: Setup) -> None:
+        self.rules, self.setup, self.scripts = rules, setup, Scripts(rules, setup.bounds)
+        self.names = frozenset(name for name, _ in setup.faults)
+        self._left: dict[tuple[int, ...], frozenset[str]] = {}
+
+    def left(self, budget: tuple[int, ...]) -> frozenset[str]:
+        """The faults that may still happen; '' may always."""
+        found = self._left.get(budget)
+        if found is None:
+            names = (name for (name, _), most in zip(self.setup.faults, budget, strict=True) if most)
+            found = self._left[budget] = frozenset(("", *names))
+        return found
 
 
 def become(after: State) -> Callable[[], State]:
@@ -61,7 +74,7 @@ def client_steps(world: World, state: State) -> Iterator[Step]:
             )
         elif client.step == "sent":
             yield from _sent_steps(world, state, number)
-        elif client.step == "doubtful" and works(state.redis):
+        elif client.step == "doubtful" and answers(state.redis):
             yield f"client {number} withdraws", "", partial(_withdraw, world, state, number)
         if client.step in ("asked", "registered", "sent", "doubtful"):
             yield f"client {number} dies", "client-dies", partial(_to, state, number, step="dead", mark=(0, 0))
@@ -73,7 +86,7 @@ def _to(state: State, number: int, **changes: Any) -> State:
 
 def _register_steps(world: World, state: State, number: int) -> Iterator[Step]:
     task, asked = world.setup.clients[number], state.clients[number].step == "asked"
-    if works(state.redis):
+    if answers(state.redis):
         yield f"client {number} registers task {task}", "", lambda: register(world, state, number, answered=True)
     if not asked and "register" in world.setup.late:
         call = Call("register", number)
@@ -92,10 +105,11 @@ def register(world: World, state: State, number: int, answered: bool) -> State:
     if not answered:
         return state
     unsure = state.clients[number].asked and "onceonly" in world.rules
-    answers = {"publish": "registered", "known": "acknowledged", "conflict": "refused", "full": "refused"}
-    after = "unknown" if unsure and answers[word] == "refused" else answers[word]
-    keeps = (epoch, mark) if after == "registered" else (NOWHERE, (0, 0))
-    return _to(state, number, step=after, epoch=keeps[0], mark=keeps[1])
+    words = {"publish": "registered", "known": "acknowledged", "conflict": "refused", "full": "refused"}
+    after = "unknown" if unsure and words[word] == "refused" else words[word]
+    if after == "registered":
+        return _to(state, number, step=after, epoch=epoch, mark=mark)
+    return _to(state, number, step=after, epoch=NOWHERE, mark=(0, 0), at=redis.seq if word == "conflict" else 0)
 
 
 def _message(world: World, client: Client, number: int) -> Message:
@@ -115,14 +129,18 @@ def _sent_steps(world: World, state: State, number: int) -> Iterator[Step]:
         label = f"client {number}: the message is refused by Kafka"
         yield label, "publish-fails", lambda: _to(state, number, step="doubtful")._replace(flying=flying)
     if message in state.log:
-        record = state.redis.records[message.task]
-        mine = record is None or record.shared or record.by[0] in (number, -1)
-        after = "acknowledged" if mine else "done"  # done: of a task that has ended, and whose id is used again
-        yield (
-            f"client {number} is acknowledged",
-            "",
-            lambda: _to(state, number, step=after, epoch=NOWHERE, mark=(0, 0)),
-        )
+        yield f"client {number} is acknowledged", "", lambda: acknowledged(world, state, number)
+
+
+def acknowledged(world: World, state: State, number: int) -> State:
+    """The same world; when the message of this client has arrived, it knows that."""
+    message = _message(world, state.clients[number], number)
+    if message not in state.log:
+        return state
+    record = state.redis.records[message.task]
+    mine = record is None or record.shared or record.by[0] in (number, -1)
+    after = "acknowledged" if mine else "done"  # done: of a task that has ended, and whose id is used again
+    return _to(state, number, step=after, epoch=NOWHERE, mark=(0, 0))
 
 
 def _withdraw(world: World, state: State, number: int) -> State:
@@ -131,14 +149,14 @@ def _withdraw(world: World, state: State, number: int) -> State:
     task = world.setup.clients[number]
     redis, word = world.scripts.withdraw(state.redis, number, task, (client.epoch, generation))
     state = observer.ran(state, redis)
-    return _to(state, number, step=word, epoch=NOWHERE, mark=(0, 0))
+    return _to(state, number, step=word, epoch=NOWHERE, mark=(0, 0), at=redis.seq)
 
 
 def sweeper_steps(world: World, state: State) -> Iterator[Step]:
     """A task that was registered and never published is published, with the mark of its own registration."""
     redis = state.redis
     for task, record in enumerate(redis.records):
-        if record and record.place == "registered" and works(redis) and state.sweeper is None:
+        if record and record.place == "registered" and answers(redis) and state.sweeper is None:
             message = Message(task, redis.epoch, record.mark)
             label = f"the sweeper finds task {task}, registered and not read"
             yield label, "sweep", become(state._replace(sweeper=message))
@@ -154,16 +172,16 @@ def reset_steps(world: World, state: State) -> Iterator[Step]:
     """A person resets: the end offset is noted, the script runs, the answer waits for its event (rule resetwait)."""
     if not state.reset:
         label = f"a person wants a reset, and the end offset {len(state.log)} is noted"
-        resets = (*state.resets, "asked")
+        resets = (*state.resets, Request("asked"))
         yield label, "reset", lambda: state._replace(reset=(len(state.log),), resets=resets)
         return
     request, end = len(state.resets) - 1, state.reset[0]
-    if state.resets[request] == "ran":
-        epochs = [event.epoch for event in state.events if event.kind == "reset"]
-        if "resetwait" not in world.rules or not world.setup.bounds.events or request < len(epochs):
+    if state.resets[request].step == "ran":
+        logged = not world.setup.bounds.events or state.resets[request].at <= state.logged
+        if "resetwait" not in world.rules or logged:
             yield "the person is told of the reset", "", lambda: _told(state, request)
         return
-    if works(state.redis):
+    if answers(state.redis):
         yield "the reset script runs", "", lambda: run_reset(world, state, request, end)
     if "reset" in world.setup.late and not any(call.script == "reset" for call in state.held):
         call = Call("reset", request, number=end)
@@ -171,15 +189,15 @@ def reset_steps(world: World, state: State) -> Iterator[Step]:
 
 
 def _told(state: State, request: int) -> State:
-    return state._replace(reset=(), resets=put(state.resets, request, "done"))
+    return state._replace(reset=(), resets=put(state.resets, request, Request("done", state.resets[request].at)))
 
 
 def run_reset(world: World, state: State, request: int, end: int) -> State:
     """The script runs, for the first time or again."""
     redis = world.scripts.reset(state.redis, request, end)
-    if redis.epoch != state.redis.epoch and state.resets[request] != "done":
-        state = observer.was_reset(state, end)
+    if redis.epoch != state.redis.epoch and state.resets[request].step != "done":
+        state = observer.was_reset(state, world.setup.clients, end, redis.seq)
     state = observer.ran(state, redis)
-    if state.resets[request] == "asked":
-        state = state._replace(resets=put(state.resets, request, "ran"))
+    if state.resets[request].step == "asked":
+        state = state._replace(resets=put(state.resets, request, Request("ran", redis.seq)))
     return state

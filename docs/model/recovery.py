@@ -1,9 +1,10 @@
 """Redis comes back, perhaps poorer than it went: how it is led back (DESIGN §2, "When Redis comes back").
 
-Modes of Redis: `open` · `stale` (the server's run id is not the stored one: no script acts) · `confirming` (a new
-generation; each worker says what it holds) · `gone` (empty: a person starts the rebuild). The code has none of this.
+Modes of Redis: `open` · `stale` (the server's run id is not the stored one: no script acts) · `quarantine` (a new
+generation; each worker says what it holds, and until then no task is handed out, settled or put back) · `gone` (empty).
+A queue is founded by the same steps: `gone`, and the event log is empty.
 
-Two processes may try at once. Each may die after any step, and Redis may go away again after any step.
+Two processes may try at once. Each may be held up or die after any step, and Redis may go away again after any step.
 """
 
 from collections.abc import Iterator
@@ -11,13 +12,11 @@ from functools import partial
 
 from docs.model import observer
 from docs.model.programs import Step, World
-from docs.model.servers import history, valid
 from docs.model.state import (  # fmt: skip
-    CONFIRMING,
-    FINAL,
     GONE,
     NOWHERE,
     OPEN,
+    QUARANTINE,
     STALE,
     Event,
     Recoverer,
@@ -30,142 +29,149 @@ from docs.model.state import (  # fmt: skip
     seat_of,
     seated,
 )
-from docs.model.workers import stopped
+
+IDLE = Recoverer()
 
 
 def restart_steps(world: World, state: State) -> Iterator[Step]:
     """Faults of Redis."""
     yield "Redis restarts and has kept all", "restart", lambda: _restart(world, state, state.redis)
-    if state.redis.mode != GONE:
+    if state.redis.mode != GONE and state.redis != state.durable:
         yield "DURABLE POINT: what follows Redis may forget", "durable", lambda: state._replace(durable=state.redis)
     durable = state.durable
     if durable is not None:
         yield "Redis goes back to its durable point", "rollback", lambda: _restart(world, state, durable)
-    empty = Redis((None,) * world.setup.tasks, (), generation=0, seq=-2, mode=GONE)
+    empty = nothing(world.setup.tasks)
     yield "Redis loses everything", "lose", lambda: _restart(world, state, empty)
+    if state.redis.mode == OPEN or "again" not in world.left(state.budget):
+        return
+    yield "Redis restarts again, before it is open", "again", lambda: _restart(world, state, state.redis)
+    if durable is not None:
+        yield "Redis goes back again, before it is open", "again", lambda: _restart(world, state, durable)
+    if "lose" in world.names:
+        yield "Redis loses everything again, before it is open", "again", lambda: _restart(world, state, empty)
+
+
+def nothing(tasks: int) -> Redis:
+    """A Redis without a queue."""
+    return Redis((None,) * tasks, (), generation=0, mode=GONE)
 
 
 def _restart(world: World, state: State, kept: Redis) -> State:
-    """All connections break. What is in no file is forgotten."""
+    """All connections break: calls under way are lost. What is in no file is forgotten."""
     guarded = {"forward", "quarantine"} & world.rules
     if guarded:
         kept = kept._replace(mode=GONE if kept.mode == GONE else STALE)
     else:
         seats = tuple(Seat(worker.name, "live") for worker in state.workers) if kept.mode == GONE else kept.seats
-        kept = kept._replace(mode=OPEN, seats=seats, generation=1, seq=max(0, kept.seq))
-    poorer = state.redis[:-2] != kept[:-2]  # all but mode and tries
-    recoverers = tuple(each._replace(attempt=NOWHERE) for each in state.recoverers)  # the run id is another one
-    state = state._replace(redis=kept, held=(), recoverers=recoverers, forgot=state.forgot or poorer)
-    return state if guarded else _forgive(world, state)
-
-
-def _forgive(world: World, state: State) -> State:
-    """What neither Redis nor the event log knows any more is beyond every promise (README); unless `strict`."""
-    position = max([state.redis.position, *(event.position for event in state.events)])
-    state = state._replace(admitted=frozenset(offset for offset in state.admitted if offset < position))
-    if world.setup.strict:
-        return state
-    for task, known in enumerate(state.ghosts):
-        record = state.redis.records[task]
-        told = [*history(state, task), record]
-        if known.outcome and not any(each and each.place in FINAL for each in told):
-            state = observer.ghost(state, task, outcome="")
-        for number, client in enumerate(state.clients):
-            untold = not any(each and each.place == "withdrawn" for each in told)
-            if client.step == "refused" and world.setup.clients[number] == task and untold:
-                state = state._replace(clients=put(state.clients, number, client._replace(step="unknown")))
-    return _forgive_reset(state)
-
-
-def _forgive_reset(state: State) -> State:
-    """A reset whose answer nobody has had is asked again."""
-    epoch = max([state.redis.epoch, *(event.epoch for event in state.events)])
-    for request, progress in enumerate(state.resets):
-        if progress == "ran" and request >= epoch:
-            state = state._replace(resets=put(state.resets, request, "asked"))
-            for task in range(len(state.ghosts)):
-                state = observer.ghost(state, task, reset=False)
-    return state
+        kept = kept._replace(mode=OPEN, seats=seats, generation=1)
+    if "election" in world.rules:  # a script names the run id that its process learned when it began
+        state = state._replace(recoverers=tuple(each._replace(attempt=NOWHERE) for each in state.recoverers))
+    forgot = state.forgot or state.redis[:-4] != kept[:-4]  # all but how it is led back
+    kept = kept._replace(kept=kept.seq)
+    state = state._replace(redis=kept, held=(), forgot=forgot)
+    return state if guarded else observer.opened(observer.forgive(state, world.setup.strict))
 
 
 # -- leading it back --------------------------------------------------------------------------------------------------
 
 
 def recovery_steps(world: World, state: State) -> Iterator[Step]:
-    """begin → marker → one event after the other → finish → each worker confirms → open."""
+    """begin → marker → one event after the other → open → each worker confirms → quarantine ends."""
     mode = state.redis.mode
     for index, recoverer in enumerate(state.recoverers):
-        if index and state.recoverers[index - 1] == Recoverer():
+        if index and state.recoverers[index - 1] == recoverer == IDLE:
             continue  # two that have done nothing yet are alike
         if recoverer.step == "idle" and mode in (STALE, GONE):
-            yield f"process {index} begins to lead Redis back", "", partial(_begin, world, state, index)
+            led = any(other.step != "idle" and other.attempt == state.redis.tries for other in state.recoverers)
+            label = f"process {index} begins to lead Redis back{', for another one takes too long' if led else ''}"
+            yield label, "overtake" if led else "", partial(_begin, world, state, index, 0)
         if recoverer.step == "begun":
             yield f"process {index} appends its marker", "", partial(_mark, world, state, index)
         if recoverer.step == "marked":
             yield from _lead_steps(world, state, index)
         if recoverer.step in ("begun", "marked"):
-            yield f"process {index} dies", "recoverer-dies", partial(_to, state, index, Recoverer("dead"))
-    if mode == CONFIRMING:
-        yield from _confirm_steps(world, state)
+            yield f"process {index} dies; another one is there", "recoverer-dies", partial(_to, state, index)
+    if mode == QUARANTINE:
+        waited_for = any(not seat.confirmed and seat.lease != "lapsed" for seat in state.redis.seats)
+        if not waited_for or "quarantine" not in world.rules:
+            yield "the quarantine ends", "", lambda: state._replace(redis=state.redis._replace(mode=OPEN))
 
 
-def _to(state: State, index: int, recoverer: Recoverer) -> State:
+def _to(state: State, index: int, recoverer: Recoverer = IDLE) -> State:
     return state._replace(recoverers=put(state.recoverers, index, recoverer))
 
 
-def _begin(world: World, state: State, index: int) -> State:
-    """In Redis: the newest who has begun is the one (rule election). And it reads the event log's newest generation."""
+def _begin(world: World, state: State, index: int, above: int) -> State:
+    """In Redis: the newest who has begun is the one (rule election), and his generation is the newest (rule begun).
+
+    above: the newest generation that this process has seen in the event log. Where the process computes the generation,
+    that of process 0, whose clock is ahead, is a higher one.
+    """
     redis = state.redis._replace(mode=STALE, tries=state.redis.tries + 1)
-    generation = max([redis.generation, *(event.generation for event in state.events)]) + 1
-    return _to(state._replace(redis=redis), index, Recoverer("begun", redis.tries, generation))
+    if "begun" in world.rules:
+        generation = max(redis.generation, redis.begun, above) + 1
+        redis = redis._replace(begun=generation)
+    else:
+        generation = max(redis.generation, above) + (2 if index == 0 else 1)
+    return _to(state._replace(redis=redis), index, Recoverer("begun", redis.tries, generation, redis.kept))
 
 
 def _mark(world: World, state: State, index: int) -> State:
-    """What lies before the marker counts; what a late relay sends behind it is void."""
-    recoverer = state.recoverers[index]
-    if "markercheck" in world.rules and any(event.generation >= recoverer.generation for event in state.events):
-        return _to(state, index, Recoverer())  # another one was faster: it begins anew
-    marker = Event(recoverer.generation, 0, "marker")
-    state = _to(state, index, recoverer._replace(step="marked", marker=len(state.events)))
+    """What lies before the marker counts; what a late relay sends behind it is void. Then the log is read up to it."""
+    recoverer, newest = state.recoverers[index], state.newest
     if "forward" in world.rules:
-        state = state._replace(events=(*state.events, marker))
-    return _forgive(world, state) if state.redis.mode in (STALE, GONE) else state
+        known = max(state.logged, recoverer.kept) if "ends" in world.rules else recoverer.kept
+        if recoverer.generation > newest:
+            markers = (*state.markers, (recoverer.generation, known))
+            state = state._replace(newest=recoverer.generation, markers=markers)
+        if state.redis.mode in (STALE, GONE):
+            state = observer.forgive(state, world.setup.strict)
+    if _outdated(world, state, index):
+        return _to(state, index)
+    if newest >= recoverer.generation and "markercheck" in world.rules:
+        return _begin(world, state, index, newest)
+    return _to(state, index, recoverer._replace(step="marked"))
+
+
+def _outdated(world: World, state: State, index: int) -> bool:
+    """Whether its scripts are refused (rule election). It may begin again."""
+    redis, recoverer = state.redis, state.recoverers[index]
+    return redis.mode != STALE or ("election" in world.rules and recoverer.attempt != redis.tries)
 
 
 def _lead_steps(world: World, state: State, index: int) -> Iterator[Step]:
-    redis, recoverer = state.redis, state.recoverers[index]
-    outdated = redis.mode != STALE or ("election" in world.rules and recoverer.attempt != redis.tries)
-    if outdated:
-        yield f"process {index} finds that it is outdated", "", lambda: _to(state, index, Recoverer())
+    redis = state.redis
+    if _outdated(world, state, index):
+        yield f"process {index} finds that it is outdated", "", partial(_to, state, index)
         return
-    missing = [event for event in valid(state.events[: recoverer.marker]) if event.seq > redis.seq]
+    generation = state.recoverers[index].generation
+    missing = [event for event in state.events if event.seq > redis.seq and event.stamp < generation]
     if missing and "forward" in world.rules:
         event = missing[0]
-        yield f"process {index} applies event {event.id} ({event.kind})", "", lambda: _apply(state, event)
+        label = f"process {index} applies event {event.seq} ({event.kind})"
+        yield label, "", lambda: state._replace(redis=applied(world, redis, event))
     else:
-        yield f"process {index} raises the generation", "", lambda: _finish(world, state, index)
+        yield f"process {index} raises the generation", "", lambda: _open(world, state, index)
 
 
-def _apply(state: State, event: Event) -> State:
+def applied(world: World, redis: Redis, event: Event) -> Redis:
     """One script: an event that Redis has forgotten happens again."""
-    redis = state.redis
+    if event.base is not None:
+        return event.base._replace(mode=redis.mode, tries=redis.tries, begun=redis.begun, kept=redis.kept)
     for task, record in event.changes:
-        newest = history(state, task)[-1]
-        open_still = newest is not None and newest.place not in (*FINAL, "withdrawn")
-        if record and redis.records[task] is None and open_still and 0 <= record.offset < state.start:
-            raise Violation(f"task {task} is not finished, and the message with its arguments was deleted")
         redis = recorded(redis, task, record)
     if event.kind == "join":
         redis = seated(redis, Seat(event.actor, "live"))
     if event.kind == "leave":
         redis = redis._replace(seats=tuple(seat for seat in redis.seats if seat.name != event.actor))
     if event.kind == "reset":
-        redis = redis._replace(reset_in=event.generation, resets=(*redis.resets, event.epoch - 1))
-    return state._replace(
-        redis=redis._replace(
-            seq=event.seq, generation=max(redis.generation, event.generation), epoch=event.epoch, floor=event.floor,
-            position=max(redis.position, event.position), ready=_ready(redis),
-        )
+        redis = redis._replace(reset_in=event.generation, resets=(*redis.resets, event.actor))
+    if event.generation > redis.generation:
+        redis = redis._replace(generation=event.generation)
+    return redis._replace(
+        seq=event.seq, starts=event.starts, trimmed=event.seq, epoch=event.epoch, floor=event.floor,
+        position=max(redis.position, event.position), ready=_ready(redis),
     )  # fmt: skip
 
 
@@ -176,62 +182,21 @@ def _ready(redis: Redis) -> tuple[int, ...]:
     return (*kept, *(task for task, place in enumerate(places) if place == "ready" and task not in kept))
 
 
-def _finish(world: World, state: State, index: int) -> State:
-    """One script: the new generation begins. Events that wait in the outbox belong to it now (rule reissue)."""
+def _open(world: World, state: State, index: int) -> State:
+    """One script: the new generation begins. A file that knows more than the queue that goes on now is refused from
+    then on: it is of a branch that was abandoned."""
     redis, generation = state.redis, state.recoverers[index].generation
-    known = {event.id for event in state.events}
-    outbox = tuple(event for event in redis.outbox if event.id not in known)
-    if "reissue" in world.rules:
-        outbox = tuple(event._replace(generation=generation) for event in outbox)
-    elif "forward" not in world.rules:
-        generation = redis.generation
-    redis = redis._replace(outbox=outbox, end=redis.seq, generation=generation, mode=CONFIRMING)
+    if redis.seq < state.logged and "forward" in world.rules:
+        raise Violation("the event log tells of something that Redis had forgotten when it was led back")
+    if "forward" in world.rules:
+        known = redis.seq if "ends" in world.rules else redis.kept
+        told = {newer for newer, _ in redis.began}
+        earlier = (each for each in state.markers if each[0] < generation and each[0] not in told)
+        redis = redis._replace(generation=generation, began=(*redis.began, *earlier, (generation, known)))
+    redis = redis._replace(mode=QUARANTINE)
     for record in redis.records:
         if record and record.place == "processing" and record.claim and seat_of(redis, record.claim[0]) is None:
             redis = seated(redis, Seat(record.claim[0], "grace"))
     redis = redis._replace(seats=tuple(seat._replace(confirmed=False) for seat in redis.seats))
-    return _to(state._replace(redis=redis), index, Recoverer())
-
-
-# -- the workers confirm ----------------------------------------------------------------------------------------------
-
-
-def _confirm_steps(world: World, state: State) -> Iterator[Step]:
-    redis = state.redis
-    for index, worker in enumerate(state.workers):
-        seat = seat_of(redis, worker.name)
-        if worker.acts and not worker.lost and (seat is None or not seat.confirmed):
-            label = f"worker {index} says what it holds, and kills what is not its own"
-            yield label, "", partial(_confirm, world, state, index, seat)
-    waited_for = [seat for seat in redis.seats if not seat.confirmed and seat.lease != "lapsed"]
-    if not waited_for or "quarantine" not in world.rules:
-        yield "the queue opens", "", lambda: state._replace(redis=redis._replace(mode=OPEN))
-
-
-def _confirm(world: World, state: State, index: int, seat: Seat | None) -> State:
-    """What Redis does not know as this worker's is killed, what the worker does not hold goes back."""
-    worker, redis = state.workers[index], state.redis
-    if seat is None or worker.fired:
-        if seat is not None:
-            redis = seated(redis, seat._replace(lease="lapsed"))
-        after = stopped(worker)._replace(lost=True)
-        return state._replace(redis=redis, workers=put(state.workers, index, after))
-    held = {(job.task, job.token): job for job in worker.jobs}
-    for task, record in enumerate(redis.records):
-        if record and record.place == "processing" and record.claim and record.claim[0] == worker.name:
-            if (task, record.claim[1]) in held:
-                continue
-            redis = world.scripts.released(redis, task)
-    jobs = tuple(job for job in worker.jobs if _stands(redis, worker.name, job.task, job.token))
-    given = tuple((job.task, job.token) for job in jobs)
-    redis = seated(
-        redis, seat._replace(lease="live", confirmed=True, take=worker.number, given=given, running=given[:1])
-    )
-    after = worker._replace(jobs=jobs, doubt=False, power="up")
-    redis = world.scripts.commit(state.redis, redis, "confirm", worker.name)
-    return state._replace(redis=redis, workers=put(state.workers, index, after))
-
-
-def _stands(redis: Redis, name: int, task: int, token: tuple[int, int]) -> bool:
-    record = redis.records[task]
-    return record is not None and record.place == "processing" and record.claim == (name, token)
+    durable = state.durable if state.durable and state.durable.seq <= redis.seq else None
+    return observer.opened(_to(state._replace(redis=redis, durable=durable), index))

@@ -1,18 +1,13 @@
-"""The Lua scripts of `_yadtq/lua/`, as functions from the queue in Redis to the queue in Redis. One call, one instant.
-
-`rules` are those that hold; without one, the script does what the design would have done before the model was asked.
-"""
+"""The Lua scripts of `_yadtq/lua/` by which tasks come, are handed out and go; claims.py has the rest."""
 
 from typing import NamedTuple
 
-from docs.model.state import (
+from docs.model.claims import Claims
+from docs.model.state import (  # fmt: skip
     FINAL,
     FOREIGN,
-    LOST,
     NOWHERE,
     Call,
-    Event,
-    Given,
     Job,
     Message,
     Read,
@@ -20,68 +15,26 @@ from docs.model.state import (
     Redis,
     Seat,
     Token,
-    Violation,
     recorded,
     seat_of,
     seated,
-)  # fmt: skip
-
-
-class Bounds(NamedTuple):
-    """Small numbers that take the place of the settings. outbox: 0, no bound."""
-
-    events: bool = False
-    outbox: int = 0
-    crashes: int = 3
-    sweep: int = 9  # claims that one step of the sweep looks at
-    retries: int = 1
+    start_of,
+    with_start,
+    without_start,
+)
 
 
 class Taken(NamedTuple):
-    """The answer of take. answers: a word and the expected position for each read. admitted: offsets."""
+    """The answer of take. answer: a word and the expected position, for the read. admitted: offsets."""
 
     word: str
-    answers: tuple[tuple[str, int], ...] = ()
+    answer: tuple[str, int] | None = None
     jobs: tuple[Job, ...] = ()
     admitted: tuple[int, ...] = ()
 
 
-class Scripts:
+class Scripts(Claims):
     """All transitions."""
-
-    def __init__(self, rules: frozenset[str], bounds: Bounds) -> None:
-        self.rules, self.bounds = rules, bounds
-
-    # -- prelude.lua ---------------------------------------------------------------------------------------------------
-
-    def commit(self, before: Redis, after: Redis, kind: str, actor: int = NOWHERE) -> Redis:
-        """What changed is one event with one number. Without events, only claims need a number of their own."""
-        changes = tuple(
-            (task, new)
-            for task, (old, new) in enumerate(zip(before.records, after.records, strict=True))
-            if old != new and not (old and new and old._replace(shared=True) == new and "sharedevent" not in self.rules)
-        )
-        same = (before.epoch, before.floor, before.position) == (after.epoch, after.floor, after.position)
-        if not changes and same and kind not in ("join", "leave"):
-            return after
-        after = after._replace(seq=before.seq + 1)
-        if not self.bounds.events:
-            claimed = any(new and new.claim and new.claim[1] == self.token(before) for _, new in changes)
-            return after if claimed else after._replace(seq=before.seq)
-        event = Event(
-            after.generation, after.seq, kind, changes, after.epoch, after.floor, after.position, actor
-        )  # fmt: skip
-        outbox = (*after.outbox, event)
-        if self.bounds.outbox and len(outbox) > self.bounds.outbox and "backpressure" not in self.rules:
-            raise Violation("audit gap: an event is trimmed from the outbox before it was relayed")
-        return after._replace(outbox=outbox)
-
-    def token(self, redis: Redis) -> Token:
-        return redis.generation, redis.seq + 1
-
-    def full(self, redis: Redis) -> bool:
-        bound = self.bounds.outbox
-        return bool(bound) and "backpressure" in self.rules and len(redis.outbox) >= bound
 
     # -- register.lua, withdraw.lua ------------------------------------------------------------------------------------
 
@@ -95,8 +48,8 @@ class Scripts:
             if self.full(redis):
                 return redis, "full", (0, 0)
             before = record.by if record and "tombstones" in self.rules else ()
-            new = Record("registered", (client, *before), self.token(redis))
-            after = self.commit(redis, recorded(redis, task, new), "register")
+            new = Record("registered", (client, *before), self.token(redis), attempt=start_of(redis, task))
+            after = self.commit(redis, recorded(without_start(redis, task), task, new), "register")
             return after, "publish", self.token(redis)
         mark = record.mark if "ownmark" in self.rules and record.mark != (0, 0) else self.token(redis)
         if record.by[0] != client:
@@ -106,9 +59,11 @@ class Scripts:
     def withdraw(self, redis: Redis, client: int, task: int, header: tuple[int, int]) -> tuple[Redis, str]:
         """A submission is taken back. header: epoch and generation of its registration, NOWHERE when not known."""
         epoch, generation = header
+        older = generation not in (NOWHERE, redis.generation)
+        if older and "keepold" in self.rules:
+            return redis, "unknown"
         record = redis.records[task] if epoch in (NOWHERE, redis.epoch) else None
-        older = "withdrawgen" in self.rules and generation not in (NOWHERE, redis.generation)
-        refused = "unknown" if older else "refused"
+        refused = "unknown" if older and "withdrawgen" in self.rules else "refused"
         if record is None:
             return redis, "unknown" if "absent" in self.rules else "refused"
         if "sole" in self.rules and (record.by[0] != client or record.shared):
@@ -117,10 +72,10 @@ class Scripts:
             return redis, refused
         if record.place not in ("registered", "ready", "delayed") or (record.claim and "attempt0" in self.rules):
             return redis, "acknowledged"
-        if older and "keepold" in self.rules:
-            return redis, "unknown"
         ready = tuple(each for each in redis.ready if each != task)
         after = recorded(redis._replace(ready=ready), task, Record("withdrawn", record.by))
+        if record.attempt:
+            after = with_start(after, task, record.attempt)
         return self.commit(redis, after, "withdraw"), refused
 
     # -- take.lua ------------------------------------------------------------------------------------------------------
@@ -137,21 +92,25 @@ class Scripts:
         before = redis
         repeated = call.number == seat.take and "takenum" in self.rules
         redis, jobs = self._give_again(redis, seat, call, repeated)
-        answers: list[tuple[str, int]] = []
+        answer: tuple[str, int] | None = None
         admitted: list[int] = []
-        for read in call.reads:
-            redis, word, offsets = self._admit_read(redis, read, log, start)
-            answers.append((word, redis.position))
-            admitted += offsets
+        if call.read:
+            redis, word, admitted = self._admit_read(redis, call.read, log, start)
+            answer = (word, redis.position)
         redis = self._promote(redis)
         if any(each.lease == "lapsed" for each in redis.seats):
             redis = self.sweep(redis)
-        if not repeated:
+        if not repeated and self._may_be_given(redis, call.who):
             redis, jobs = self._hand_out(redis, call)
-        given = tuple((job.task, job.token) for job in jobs)
+        given = tuple((job.task, job.token) for job in jobs if self.bounds.told)
         seat = seat._replace(take=max(seat.take, call.number), given=given, running=call.running)
         redis = self.commit(before, seated(redis, seat), "take", call.who)
-        return redis, Taken("ok", tuple(answers), jobs, tuple(admitted))
+        return redis, Taken("ok", answer, jobs, tuple(admitted))
+
+    def _may_be_given(self, redis: Redis, name: int) -> bool:
+        """Whether the join of an incarnation is in the event log (rule joinwait)."""
+        waits = any(event.kind == "join" and event.actor == name for event in redis.outbox)
+        return not waits or "joinwait" not in self.rules
 
     def _give_again(self, redis: Redis, seat: Seat, call: Call, repeated: bool) -> tuple[Redis, tuple[Job, ...]]:
         """A repeated call gets what the first one gave; what an unread answer gave goes back."""
@@ -196,12 +155,11 @@ class Scripts:
                 return redis
             if not known and not lost and "mark" in self.rules:
                 return redis  # rule mark: it never creates a record
-            if not known and lost and offset < redis.floor:
-                return redis
         elif offset < redis.floor:
             return redis
         if record is None or not known:
-            record = Record("registered", (FOREIGN,), message.mark)
+            record = Record("registered", (FOREIGN,), message.mark, attempt=start_of(redis, task))
+            redis = without_start(redis, task)
         elif not message.ours and "foreignshared" in self.rules:
             record = record._replace(shared=True)
             redis = recorded(redis, task, record)
@@ -213,10 +171,14 @@ class Scripts:
     def _registration_lost(self, redis: Redis, message: Message) -> bool:
         """Whether the mark is of a registration that a Redis which went back has forgotten."""
         generation, seq = message.mark
-        if "forward" not in self.rules or generation >= redis.generation or seq <= redis.end:
+        lost = any(newer > generation and seq > known for newer, known in redis.began)
+        if "forward" not in self.rules or generation >= redis.generation or not lost:
             return False
-        reset_since = message.epoch < redis.epoch or generation < redis.reset_in
-        return not (reset_since and "resetgen" in self.rules)
+        if generation == redis.reset_in:
+            later = message.epoch >= redis.epoch if "epochs" in self.rules else message.epoch == redis.epoch
+        else:
+            later = generation > redis.reset_in
+        return later or "resetgen" not in self.rules
 
     def _promote(self, redis: Redis) -> Redis:
         for task, record in enumerate(redis.records):
@@ -237,117 +199,6 @@ class Scripts:
             jobs.append(_job(redis, task, record, token))
         return redis._replace(ready=left), tuple(jobs)
 
-    # -- putback.lua ---------------------------------------------------------------------------------------------------
-
-    def _put_back(self, redis: Redis, task: int, action: str, begun: bool, lost: bool) -> Redis:
-        """A claim ends without an outcome. lost: whoever settles it still is refused."""
-        record = redis.records[task]
-        assert record is not None
-        keeps = begun or (action == "reclaim" and "attempts" in self.rules)
-        record = record._replace(
-            attempt=record.attempt if keeps else record.attempt - 1,
-            failures=record.failures + (action == "retry"),
-            crashes=record.crashes + (action == "crash" or (action == "reclaim" and begun)),
-            claim=LOST if lost else record.claim,
-            settled=record.settled if lost else record.claim,
-        )
-        if action == "retry":
-            return recorded(redis, task, record._replace(place="delayed"))
-        redis = recorded(redis, task, record._replace(place="ready"))
-        return redis._replace(ready=(task, *redis.ready))
-
-    def released(self, redis: Redis, task: int) -> Redis:
-        """A claim that nobody holds goes back, and counts as nothing."""
-        return self._put_back(redis, task, "release", begun=False, lost=True)
-
-    def sweep(self, redis: Redis) -> Redis:
-        """One bounded step over all claims: those of lapsed workers are put back. A round ends with their lease."""
-        target, cursor = redis.sweep_for, redis.swept
-        if target == NOWHERE:
-            target = next((seat.name for seat in redis.seats if seat.lease == "lapsed"), NOWHERE)
-            cursor = (0, 0, 0) if target != NOWHERE else cursor
-        rows = sorted(
-            (*record.claim[1], task)
-            for task, record in enumerate(redis.records)
-            if record and record.place == "processing" and record.claim
-        )
-        rows = [row for row in rows if row > cursor][: self.bounds.sweep]
-        for row in rows:
-            cursor = row
-            redis = self._sweep_one(redis, row[2])
-        if len(rows) < self.bounds.sweep:
-            redis = redis._replace(seats=tuple(seat for seat in redis.seats if seat.name != target))
-            target, cursor = NOWHERE, (0, 0, 0)
-        return redis._replace(sweep_for=target, swept=cursor)
-
-    def _sweep_one(self, redis: Redis, task: int) -> Redis:
-        record = redis.records[task]
-        assert record is not None
-        assert record.claim is not None
-        name, token = record.claim
-        seat = seat_of(redis, name)
-        if (seat is None or seat.lease == "") and "grace" in self.rules:
-            return seated(
-                redis, (seat or Seat(name, ""))._replace(lease="grace")
-            )  # a missing lease is not a lapsed one
-        if seat and seat.lease in ("live", "grace"):
-            return redis
-        line = (task, token)
-        begun = seat is not None and (line in seat.running or line in seat.given[:1])
-        if begun and record.crashes + 1 >= self.bounds.crashes:
-            return recorded(redis, task, record._replace(place="failed", crashes=record.crashes + 1, claim=LOST))
-        return self._put_back(redis, task, "reclaim", begun=begun, lost=True)
-
-    # -- settle.lua ----------------------------------------------------------------------------------------------------
-
-    def settle(self, redis: Redis, name: int, jobs: tuple[Job, ...]) -> tuple[Redis, tuple[str, ...]]:
-        """Outcomes, each fenced by its claim. Returns a word for each: settled · already · refused."""
-        before, words = redis, []
-        for job in jobs:
-            redis, word = self._settle_one(redis, name, job)
-            words.append(word)
-        return self.commit(before, redis, "settle", name), tuple(words)
-
-    def _settle_one(self, redis: Redis, name: int, job: Job) -> tuple[Redis, str]:
-        record, claim = redis.records[job.task], (name, job.token)
-        if record is None or job.epoch != redis.epoch:
-            return redis, "refused"
-        if record.settled == claim or (record.claim == claim and record.place != "processing"):
-            return redis, "already"
-        fenced = record.claim == claim
-        if "fence" not in self.rules:
-            fenced = record.place == "processing" and record.attempt == job.attempt
-        if not fenced:
-            return redis, "refused"
-        if job.phase == "ok" or (job.phase == "error" and job.failures >= self.bounds.retries):
-            return recorded(
-                redis, job.task, record._replace(place="success" if job.phase == "ok" else "failed")
-            ), "settled"
-        if job.phase == "crash" and record.crashes + 1 >= self.bounds.crashes:
-            return recorded(redis, job.task, record._replace(place="failed", crashes=record.crashes + 1)), "settled"
-        action = {"error": "retry", "crash": "crash", "back": "release"}[job.phase]
-        return self._put_back(redis, job.task, action, begun=job.begun, lost=False), "settled"
-
-    # -- beat.lua, leave.lua -------------------------------------------------------------------------------------------
-
-    def beat(self, redis: Redis, name: int, running: Given, join: bool = False) -> tuple[Redis, str]:
-        """A heartbeat, or the first one. Returns ok or lapsed."""
-        before, seat = redis, seat_of(redis, name)
-        if not join and (seat is None or seat.lease != "live"):
-            if (seat is None or seat.lease == "") and "grace" in self.rules:
-                redis = seated(redis, (seat or Seat(name, ""))._replace(lease="grace"))
-            return redis, "lapsed"
-        redis = seated(redis, (seat or Seat(name, ""))._replace(lease="live", running=running))
-        redis = self.sweep(redis)
-        return self.commit(before, redis, "join" if join and seat is None else "beat", name), "ok"
-
-    def leave(self, redis: Redis, name: int) -> Redis:
-        """A worker that has given back everything ends."""
-        if seat_of(redis, name) is None:
-            return redis
-        after = redis._replace(seats=tuple(seat for seat in redis.seats if seat.name != name))
-        return self.commit(redis, after, "leave", name)
-
     # -- reset.lua, tidy.lua, retry.lua --------------------------------------------------------------------------------
 
     def reset(self, redis: Redis, request: int, end: int) -> Redis:
@@ -357,9 +208,10 @@ class Scripts:
             return redis
         after = redis._replace(
             epoch=redis.epoch + 1, reset_in=redis.generation, floor=max(redis.floor, end), ready=(),
-            records=(None,) * len(redis.records), resets=(*redis.resets, request), swept=(0, 0, 0), sweep_for=NOWHERE,
+            records=(None,) * len(redis.records), starts=(), resets=(*redis.resets, request), swept=(0, 0, 0),
+            sweep_for=NOWHERE,
         )  # fmt: skip
-        return self.commit(redis, after, "reset")
+        return self.commit(redis, after, "reset", request)
 
     def expire(self, redis: Redis, task: int) -> Redis:
         """The life of a result, or of a tombstone, is over. Of tombstones no event tells."""

@@ -11,13 +11,11 @@ from docs.model.state import (  # fmt: skip
     Call,
     Event,
     Message,
-    Record,
     State,
     Violation,
     Worker,
-    lapses,
+    answers,
     put,
-    seat_of,
     seated,
     without,
     works,
@@ -30,15 +28,16 @@ def kafka_steps(world: World, state: State) -> Iterator[Step]:
         label = f"Kafka appends task {message.task} at offset {len(state.log)}"
         after = state._replace(flying=without(state.flying, message), log=(*state.log, message))
         yield label, "", become(after)
-    for task in range(world.setup.tasks):
+    for task in range(world.setup.tasks if "foreign" in world.left(state.budget) else 0):
         label = f"another producer appends task {task} at offset {len(state.log)}"
         yield label, "foreign", become(state._replace(log=(*state.log, Message(task))))
     holder, other = state.workers[state.reader], 1 - state.reader
-    if state.workers[other].acts:
-        fault = "rebalance" if holder.power in ("up", "cut", "thawed") else ""
+    free = holder.power not in ("up", "cut", "thawed")
+    if state.workers[other].acts and (free or "rebalance" in world.left(state.budget)):
+        fault = "" if free else "rebalance"
         after = state._replace(
             reader=other,
-            workers=put(state.workers, other, state.workers[other]._replace(at=NOWHERE, first=False, reads=())),
+            workers=put(state.workers, other, state.workers[other]._replace(at=NOWHERE, first=False)),
         )
         yield f"the partition moves to worker {other}", fault, lambda: after
     if state.redis.position != NOWHERE:
@@ -50,24 +49,18 @@ def _retention_steps(world: World, state: State) -> Iterator[Step]:
     end = state.redis.position
     if "retain" in world.rules:
         end = next((o for o in range(state.start, end) if _needed(world, state, o)), end)
-    if end > state.start and works(state.redis):
+    if end > state.start and answers(state.redis):
         label = f"the messages below offset {end} are deleted"
         yield label, "retention", lambda: state._replace(start=end)
 
 
 def _needed(world: World, state: State, offset: int) -> bool:
-    """By an unfinished task; and by the rebuild, as long as the event log does not know the task's end."""
+    """By an unfinished task; and for the rebuild, as long as the event log does not know all that was."""
     task = state.log[offset].task
     record = state.redis.records[task]
     unfinished = record is not None and record.place not in (*FINAL, "withdrawn")
-    if unfinished or "window" not in world.rules or not world.setup.bounds.events:
-        return unfinished
-    return not any(new is None or new.place in (*FINAL, "withdrawn") for new in history(state, task))
-
-
-def history(state: State, task: int) -> list[Record | None]:
-    """What the event log tells of a task, oldest first."""
-    return [new for event in valid(state.events) for each, new in event.changes if each == task]
+    untold = any(task == each for event in state.redis.outbox for each, _ in event.changes)
+    return unfinished or (untold and "window" in world.rules)
 
 
 # -- time and faults --------------------------------------------------------------------------------------------------
@@ -75,10 +68,12 @@ def history(state: State, task: int) -> list[Record | None]:
 
 def time_steps(world: World, state: State) -> Iterator[Step]:
     """Leases lapse, processes and machines stop and go on, somebody deletes a key."""
+    left = world.left(state.budget)
     for index, worker in enumerate(state.workers):
         if worker.power == "up":
             for fault, power in (("kill", "dead"), ("stop", "stopped"), ("cut", "cut"), ("freeze", "frozen")):
-                yield f"worker {index}: {fault}", fault, partial(_power, state, index, power)
+                if fault in left:
+                    yield f"worker {index}: {fault}", fault, partial(_power, state, index, power)
         elif worker.power in ("stopped", "cut", "frozen"):
             power = "thawed" if worker.power == "frozen" else "up"
             yield f"worker {index} goes on", "", partial(_power, state, index, power)
@@ -86,10 +81,10 @@ def time_steps(world: World, state: State) -> Iterator[Step]:
         owner = next((worker for worker in state.workers if worker.name == seat.name), None)
         over = owner is None or owner.fired or owner.power == "frozen"
         over = over or (world.setup.guard == "none" and owner is not None and not owner.acts)
-        if seat.lease in ("live", "grace") and over and lapses(state.redis):
+        if seat.lease in ("live", "grace") and over and answers(state.redis):
             redis = seated(state.redis, seat._replace(lease="lapsed"))
             yield f"the lease of incarnation {seat.name} lapses", "", become(state._replace(redis=redis))
-        if owner and owner.power == "up" and seat.lease == "live" and works(state.redis):
+        if owner and owner.power == "up" and seat.lease == "live" and answers(state.redis):
             redis = seated(state.redis, seat._replace(lease=""))
             label = f"the lease of worker {state.workers.index(owner)} is deleted by hand"
             yield label, "delete-lease", become(state._replace(redis=redis))
@@ -104,8 +99,10 @@ def _power(state: State, index: int, power: str) -> State:
 
 def held_steps(world: World, state: State) -> Iterator[Step]:
     """A call that was held up runs after all."""
-    if works(state.redis):
+    if answers(state.redis):
         for call in dict.fromkeys(state.held):
+            if call.script in ("take", "settle") and not works(state.redis):
+                continue
             after = state._replace(held=without(state.held, call))
             label = f"the {call.script} that was held up runs; nobody reads its answer"
             yield label, "", partial(_run, world, after, call)
@@ -116,6 +113,8 @@ def _run(world: World, state: State, call: Call) -> State:
         return programs.register(world, state, call.who, answered=False)
     if call.script == "reset":
         return programs.run_reset(world, state, call.who, call.number)
+    if call.script == "confirm":
+        return observer.ran(state, world.scripts.confirm(state.redis, call)[0])
     if call.script == "settle":
         return observer.ran(state, world.scripts.settle(state.redis, call.who, call.jobs)[0])
     redis, taken = world.scripts.take(state.redis, call, state.log, state.start)
@@ -124,7 +123,7 @@ def _run(world: World, state: State, call: Call) -> State:
 
 def house_steps(world: World, state: State) -> Iterator[Step]:
     """Records expire, and a person starts a failed task again."""
-    if not works(state.redis):
+    if not answers(state.redis):
         return
     for task, record in enumerate(state.redis.records):
         kept = any(call.script == "register" for call in state.held)  # a tombstone outlives every call under way
@@ -145,68 +144,63 @@ def relay_steps(world: World, state: State) -> Iterator[Step]:
     outbox = state.redis.outbox
     for event in state.late:
         after = state._replace(late=without(state.late, event))
-        yield (
-            f"Kafka appends event {event.id} of a relay that is gone",
-            "",
-            partial(_append, world, after, event),
-        )
-    if outbox and not world.setup.relay_steps and works(state.redis):
-        yield (
-            f"the relay sends event {outbox[0].id}",
-            "",
-            lambda: _trim(world, _append(world, state, outbox[0]), outbox[0]),
-        )
+        label = f"Kafka appends event {event.seq} of a relay that is gone"
+        yield label, "", partial(append, world, after, event)
     if not world.setup.relay_steps:
+        if outbox and answers(state.redis):
+            label = f"the relay sends event {outbox[0].seq} ({outbox[0].kind})"
+            yield label, "", lambda: relayed(world, state)
         return
-    if outbox and not state.relay:
-        yield f"the relay reads event {outbox[0].id}", "", lambda: state._replace(relay=outbox[:1], sent=False)
+    if outbox and not state.relay and answers(state.redis):
+        after = state._replace(relay=(stamped(state, outbox[0]),), sent=False)
+        yield f"the relay reads event {outbox[0].seq} ({outbox[0].kind})", "", become(after)
     if state.relay:
-        event = state.relay[0]
-        if not state.sent:
-            yield f"the relay sends event {event.id}", "", lambda: _append(world, state, event)._replace(sent=True)
-        elif works(state.redis):
-            yield (
-                f"the relay trims event {event.id}",
-                "",
-                lambda: _trim(world, state, event)._replace(relay=(), sent=False),
-            )
-        late = state.late if state.sent else (*state.late, event)
-        yield "the relay dies", "relay-dies", lambda: state._replace(relay=(), sent=False, late=late)
+        yield from _sending_steps(world, state, state.relay[0])
 
 
-def void(world: World, events: tuple[Event, ...], event: Event) -> bool:
-    """Behind the marker of a newer generation, an event of an older one counts as nothing (rule void)."""
-    return "void" in world.rules and any(each.generation > event.generation for each in events)
+def _sending_steps(world: World, state: State, event: Event) -> Iterator[Step]:
+    over = state._replace(relay=(), sent=False)
+    if not state.sent:
+        yield f"the relay sends event {event.seq}", "", lambda: append(world, state, event)._replace(sent=True)
+    elif answers(state.redis):
+        yield f"the relay trims event {event.seq}", "", lambda: _trim(world, over, event)
+    late = state.late if state.sent else (*state.late, event)
+    yield "the relay dies", "relay-dies", lambda: over._replace(late=late)
 
 
-def _append(world: World, state: State, event: Event) -> State:
-    if void(world, state.events, event):
+def relayed(world: World, state: State) -> State:
+    """The oldest entry of the outbox is sent, and trimmed."""
+    event = stamped(state, state.redis.outbox[0])
+    return _trim(world, append(world, state, event), event)
+
+
+def stamped(state: State, event: Event) -> Event:
+    """An entry as it is sent: in the generation of now."""
+    return event._replace(stamp=state.redis.generation)
+
+
+def append(world: World, state: State, event: Event) -> State:
+    """Kafka appends an event. Readers drop what is behind the marker of a newer generation, then a known seq."""
+    if event.stamp < state.newest:
+        if "void" in world.rules:
+            return state
+        if event.seq > state.logged and event._replace(stamp=0) not in state.redis.outbox:
+            raise Violation("the event log tells of something that Redis had forgotten when it was led back")
+    if event.seq <= state.logged:
+        same = next((each for each in state.events if each.seq == event.seq and each.base is None), None)
+        if same and same._replace(stamp=event.stamp) != event:
+            raise Violation("audit gap: a new event has the number of one from before Redis went back, and is dropped")
         return state
-    if any(each.generation > event.generation for each in state.events):
-        raise Violation("the event log tells of something that Redis had forgotten when it was led back")
-    same = next((each for each in state.events if each.id == event.id and each.kind != "marker"), None)
-    if same is None:
-        return state._replace(events=(*state.events, event))
-    if same != event:
-        raise Violation("audit gap: a new event has the id of one from before Redis went back, and is dropped")
-    return state
+    if event.seq != state.logged + 1:
+        raise Violation("audit gap: an event is missing in the event log")
+    return state._replace(events=(*state.events, event), logged=event.seq)
 
 
 def _trim(world: World, state: State, event: Event) -> State:
-    kept = tuple(each for each in state.redis.outbox if each.id > event.id)
-    for each in state.redis.outbox:
-        if each not in kept and each not in state.events:
-            raise Violation(f"audit gap: event {each.id} ({each.kind}) leaves the outbox and is not in the event log")
-    return state._replace(redis=state.redis._replace(outbox=kept))
-
-
-def valid(events: tuple[Event, ...]) -> list[Event]:
-    """The events that count, by their number."""
-    return sorted((event for event in events if event.kind != "marker"), key=lambda event: event.seq)
-
-
-def registered(world: World, state: State, name: int) -> bool:
-    """Whether an incarnation may take tasks: its join is in the event log (rule joinwait)."""
-    if "joinwait" not in world.rules or not world.setup.bounds.events or seat_of(state.redis, name) is None:
-        return True
-    return any(event.kind == "join" and event.actor == name for event in state.events)
+    redis = state.redis
+    if event.stamp != redis.generation and "trimgen" in world.rules:
+        return state
+    kept = tuple(each for each in redis.outbox if each.seq > event.seq)
+    if len(kept) < len(redis.outbox) and event.seq > state.logged:
+        raise Violation(f"audit gap: event {event.seq} ({event.kind}) leaves the outbox and is not in the event log")
+    return state._replace(redis=redis._replace(outbox=kept, trimmed=max(redis.trimmed, event.seq)))

@@ -14,7 +14,7 @@ FOREIGN = -1  # registered by a message of another producer
 LOST: Claim = (NOWHERE, (0, 0))  # a claim that nobody holds any more
 FINAL = ("success", "failed")
 
-OPEN, STALE, CONFIRMING, GONE = "open", "stale", "confirming", "gone"  # of Redis: see recovery.py
+OPEN, STALE, QUARANTINE, GONE = "open", "stale", "quarantine", "gone"  # of Redis: see recovery.py
 
 
 class Violation(Exception):
@@ -48,7 +48,10 @@ class Seat(NamedTuple):
 
 
 class Event(NamedTuple):
-    """An entry of the outbox or of yadtq_events. A marker has no seq and changes nothing."""
+    """An entry of the outbox, or of yadtq_events. generation and seq: of the call that wrote it (its token).
+
+    stamp: the generation in which the relay sent it; 0 in the outbox. A reset names its request as its actor.
+    """
 
     generation: int
     seq: int
@@ -57,11 +60,10 @@ class Event(NamedTuple):
     epoch: int = 0
     floor: int = 0
     position: int = NOWHERE
+    starts: tuple[tuple[int, int], ...] = ()
     actor: int = NOWHERE
-
-    @property
-    def id(self) -> Token:
-        return self.generation, self.seq
+    stamp: int = 0
+    base: "Redis | None" = None  # of many events in one: what they make of an empty Redis
 
 
 class Redis(NamedTuple):
@@ -71,18 +73,22 @@ class Redis(NamedTuple):
     seats: tuple[Seat, ...]
     ready: tuple[int, ...] = ()
     generation: int = 1
-    end: int = 0  # the last seq of the generation before
+    began: tuple[tuple[int, int], ...] = ()  # generation → the last seq that was known when it began
+    starts: tuple[tuple[int, int], ...] = ()  # task without a record → attempt of a run that Redis has forgotten
     seq: int = 0
     epoch: int = 0
     reset_in: int = 0  # generation of the last reset
     floor: int = 0
     position: int = NOWHERE
     outbox: tuple[Event, ...] = ()
+    trimmed: int = 0  # the newest seq that it knows to be in the event log; the log is read from there
     resets: tuple[int, ...] = ()  # requests that were answered
     swept: tuple[int, int, int] = (0, 0, 0)  # the claim up to which a round of the sweep has come
     sweep_for: int = NOWHERE  # the incarnation for which the round is made
     mode: str = OPEN
-    tries: int = 0  # of the recovery
+    tries: int = 0  # to lead it back
+    begun: int = 0  # the newest generation of those tries
+    kept: int = 0  # the seq with which it came back
 
 
 class Message(NamedTuple):
@@ -98,7 +104,7 @@ class Message(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What a poll has brought, as the worker hands it in."""
+    """What polls have brought, as the worker hands it in. began = next: a look, nothing was read."""
 
     began: int
     next: int
@@ -130,7 +136,6 @@ class Worker(NamedTuple):
     lost: bool = False  # it knows that its lease is over
     at: int = NOWHERE  # where its reader is; NOWHERE: not placed
     first: bool = False  # it was placed where the log begins
-    reads: tuple[Read, ...] = ()
     jobs: tuple[Job, ...] = ()
     number: int = 0  # of the last take whose answer was read
     doubt: bool = False
@@ -147,6 +152,7 @@ class Client(NamedTuple):
     epoch: int = NOWHERE
     mark: Token = (0, 0)
     asked: bool = False  # a call of it was not answered
+    at: int = 0  # seq of what a refusal rests on
 
 
 class Call(NamedTuple):
@@ -157,28 +163,36 @@ class Call(NamedTuple):
     number: int = 0
     seen: int = 0
     free: int = 0
-    reads: tuple[Read, ...] = ()
+    read: Read | None = None
     running: Given = ()
     jobs: tuple[Job, ...] = ()
 
 
 class Recoverer(NamedTuple):
-    """A process that leads Redis back. step: idle · begun · marked · dead."""
+    """A process that leads Redis back. step: idle · begun (its marker is on the way) · marked."""
 
     step: str = "idle"
     attempt: int = 0
     generation: int = 0
-    marker: int = NOWHERE  # where its marker lies in the event log
+    kept: int = 0  # the seq with which Redis came back
 
 
 class Ghost(NamedTuple):
     """What the observer knows of a task. Nothing makes him forget."""
 
     outcome: str = ""
+    at: int = 0  # seq of the outcome
     started: bool = False
-    reset: bool = False
+    reset: int = 0  # seq of the reset that removed it
     attempt: int = 0  # the highest that was started
     settled: Token = (0, 0)  # the last claim whose outcome was recorded
+
+
+class Request(NamedTuple):
+    """A reset that somebody asks for. step: asked · ran · done. at: seq of its event."""
+
+    step: str
+    at: int = 0
 
 
 class State(NamedTuple):
@@ -197,14 +211,17 @@ class State(NamedTuple):
     held: tuple[Call, ...] = ()
     sweeper: Message | None = None  # what it is about to publish
     reset: tuple[int, ...] = ()  # the end offset that it noted
-    resets: tuple[str, ...] = ()  # of each request: asked · ran · done
-    events: tuple[Event, ...] = ()  # yadtq_events
+    resets: tuple[Request, ...] = ()
+    events: tuple[Event, ...] = ()  # yadtq_events: what counts, and may still be needed
+    logged: int = 0  # the last seq of it
+    newest: int = 1  # generation of its newest marker
+    markers: tuple[tuple[int, int], ...] = ()  # its markers: generation, and the last seq that was known then
     relay: tuple[Event, ...] = ()  # what it has read from the outbox
     sent: bool = False  # and whether Kafka has acknowledged it
     late: tuple[Event, ...] = ()  # what a dead relay has under way
     durable: Redis | None = None  # Redis may fall back to this
     recoverers: tuple[Recoverer, ...] = ()
-    forgot: bool = False  # Redis has forgotten something
+    forgot: bool = False  # Redis has gone back
 
 
 Item = TypeVar("Item")
@@ -236,11 +253,27 @@ def recorded(redis: Redis, task: int, record: Record | None) -> Redis:
     return redis._replace(records=put(redis.records, task, record))
 
 
+def answers(redis: Redis) -> bool:
+    """Whether scripts act: not while Redis is being led back."""
+    return redis.mode in (OPEN, QUARANTINE)
+
+
 def works(redis: Redis) -> bool:
-    """Whether scripts may change anything: not while Redis is being led back."""
+    """Whether tasks are handed out, settled and put back."""
     return redis.mode == OPEN
 
 
-def lapses(redis: Redis) -> bool:
-    """Whether leases may lapse."""
-    return redis.mode in (OPEN, CONFIRMING)
+def start_of(redis: Redis, task: int) -> int:
+    """The attempt of a run that Redis has forgotten with the record of its task; 0: none."""
+    return next((attempt for each, attempt in redis.starts if each == task), 0)
+
+
+def with_start(redis: Redis, task: int, attempt: int) -> Redis:
+    """The number of a run is kept until its task has a record again."""
+    attempt = max(start_of(redis, task), attempt)
+    return redis._replace(starts=(*without_start(redis, task).starts, (task, attempt)))
+
+
+def without_start(redis: Redis, task: int) -> Redis:
+    """The task has a record again, which keeps the number."""
+    return redis._replace(starts=tuple(each for each in redis.starts if each[0] != task))

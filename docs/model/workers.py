@@ -6,8 +6,21 @@ from functools import partial
 from docs.model import observer
 from docs.model.programs import Step, World
 from docs.model.scripts import Taken
-from docs.model.servers import registered
-from docs.model.state import NOWHERE, Call, Given, Job, Read, State, Worker, put, seat_of, seated, works
+from docs.model.state import (  # fmt: skip
+    NOWHERE,
+    QUARANTINE,
+    Call,
+    Given,
+    Job,
+    Read,
+    State,
+    Worker,
+    answers,
+    put,
+    seat_of,
+    seated,
+    works,
+)
 
 
 def worker_steps(world: World, state: State) -> Iterator[Step]:
@@ -16,25 +29,24 @@ def worker_steps(world: World, state: State) -> Iterator[Step]:
         if worker.acts:
             if index == state.reader:
                 yield from _reader_steps(world, state, index)
-            if works(state.redis):
+            if answers(state.redis):
                 yield from _life_steps(world, state, index)
             yield from _parent_steps(world, state, index)
         yield from _child_steps(world, state, index)
         gone = worker.power == "dead" and (worker.fired or world.setup.guard == "none")
-        if gone and works(state.redis):
-            yield (
-                f"worker {index} is started again",
-                "",
-                partial(_join, world, state, index, Worker(worker.name + 2)),
-            )
+        if gone and answers(state.redis):
+            label = f"worker {index} is started again"
+            yield label, "", partial(_join, world, state, index, Worker(worker.name + 2))
 
 
 def to(state: State, index: int, worker: Worker) -> State:
     return state._replace(workers=put(state.workers, index, worker))
 
 
-def running(worker: Worker) -> Given:
-    """The claim that the child runs, or is about to."""
+def running(world: World, worker: Worker) -> Given:
+    """The claim that the child runs, or is about to, as a heartbeat tells it."""
+    if not world.setup.bounds.told:
+        return ()
     return tuple((job.task, job.token) for job in worker.jobs if not job.ended)[:1]
 
 
@@ -42,34 +54,20 @@ def running(worker: Worker) -> Given:
 
 
 def _reader_steps(world: World, state: State, index: int) -> Iterator[Step]:
+    """The reader is placed. What it reads it hands in with the next take: the log never changes, so that the instant
+    of reading does not matter."""
     worker, position = state.workers[index], state.redis.position
-    if worker.at == NOWHERE and works(state.redis):
-        yield (
-            f"worker {index} is placed at {_place(position)}",
-            "",
-            lambda: to(state, index, _placed(state, worker, position)),
-        )
-        return
-    if worker.at == NOWHERE or len(worker.reads) > worker.doubt:
-        return
-    end = len(state.log)
-    if worker.at < state.start:
-        if "range" in world.rules:
-            label = f"worker {index} finds that the log begins behind its place, at {state.start}"
-            yield label, "", lambda: to(state, index, worker._replace(at=state.start, first=True))
-    elif worker.at < end:
-        read = Read(worker.at, end, worker.first)
-        after = worker._replace(at=end, first=False, reads=(*worker.reads, read))
-        yield f"worker {index} reads offsets {read.began} to {read.next - 1}", "", lambda: to(state, index, after)
-
-
-def _place(position: int) -> str:
-    return "the beginning" if position == NOWHERE else str(position)
+    if worker.at == NOWHERE and answers(state.redis):
+        label = f"worker {index} is placed at {'the beginning' if position == NOWHERE else position}"
+        yield label, "", lambda: to(state, index, _placed(state, worker, position))
+    elif NOWHERE < worker.at < state.start and "range" in world.rules:
+        label = f"worker {index} finds that the log begins behind its place, at {state.start}"
+        yield label, "", lambda: to(state, index, worker._replace(at=state.start, first=True))
 
 
 def _placed(state: State, worker: Worker, position: int) -> Worker:
     first = position == NOWHERE
-    return worker._replace(at=state.start if first else position, first=first, reads=())
+    return worker._replace(at=state.start if first else position, first=first)
 
 
 # -- the parent -------------------------------------------------------------------------------------------------------
@@ -78,15 +76,17 @@ def _placed(state: State, worker: Worker, position: int) -> Worker:
 def _life_steps(world: World, state: State, index: int) -> Iterator[Step]:
     """What the parent says to Redis."""
     worker = state.workers[index]
+    if state.redis.mode == QUARANTINE:
+        yield from _confirm_steps(world, state, index)
     if worker.lost:
         if worker.fired and not worker.jobs:
             yield f"worker {index} leaves and starts anew", "", lambda: _start_anew(world, state, index)
     else:
-        if registered(world, state, worker.name):
+        if works(state.redis):
             yield from _take_steps(world, state, index)
         yield f"worker {index} beats", "", lambda: _beat(world, state, index)
     ended = tuple(job for job in worker.jobs if job.ended)
-    if ended:
+    if ended and works(state.redis):
         what = ", ".join(f"task {job.task} ({job.phase})" for job in ended)
         yield f"worker {index} settles {what}", "", lambda: _settle(world, state, index, ended)
         if "settle" in world.setup.late and not any(call.script == "settle" for call in state.held):
@@ -98,20 +98,37 @@ def _life_steps(world: World, state: State, index: int) -> Iterator[Step]:
 def _take_steps(world: World, state: State, index: int) -> Iterator[Step]:
     worker = state.workers[index]
     room = 0 if worker.fired else world.setup.batch - sum(not job.ended for job in worker.jobs)
-    reads = worker.reads
-    if not reads and index == state.reader and worker.at != NOWHERE and "seek" in world.rules:
-        reads = (Read(worker.at, worker.at, worker.first),)  # a look: is the reader where the queue is?
-    if room <= 0 and not worker.reads and not worker.doubt:
+    reads = list(_reads(world, state, index))
+    if room <= 0 and not worker.doubt and not any(read and read.next > read.began for read in reads):
         return
-    call = Call("take", worker.name, worker.number + 1, worker.number, room, reads, running(worker))
-    if "takenum" not in world.rules:
-        call = call._replace(number=0)
-    again = ", again with the same number" if worker.doubt else ""
-    yield f"worker {index} takes{again}", "", lambda: _take(world, state, index, call)
-    if "take" in world.setup.late and not worker.doubt:
-        after = to(state, index, worker._replace(doubt="takenum" in world.rules))
-        label = f"worker {index} takes; the call is held up"
-        yield label, "late", lambda: after._replace(held=(*state.held, call))
+    for read in reads:
+        call = Call("take", worker.name, worker.number + 1, worker.number, room, read, running(world, worker))
+        if "takenum" not in world.rules:
+            call = call._replace(number=0)
+        what = f"takes{_told(read)}{', again with the same number' if worker.doubt else ''}"
+        yield f"worker {index} {what}", "", partial(_take, world, state, index, call)
+        if "take" in world.setup.late and not worker.doubt:
+            after = to(state, index, worker._replace(doubt="takenum" in world.rules))
+            label = f"worker {index} {what}; the call is held up"
+            yield label, "late", partial(after._replace, held=(*state.held, call))
+
+
+def _reads(world: World, state: State, index: int) -> Iterator[Read | None]:
+    """What the next take may hand in: nothing read, or what was read until now, all of it or less."""
+    worker = state.workers[index]
+    if index != state.reader or worker.at == NOWHERE or worker.at < state.start:
+        yield None
+        return
+    if "seek" in world.rules:
+        yield Read(worker.at, worker.at, worker.first)  # is the reader where the queue is?
+    else:
+        yield None
+    for end in range(worker.at + 1, len(state.log) + 1):
+        yield Read(worker.at, end, worker.first)
+
+
+def _told(read: Read | None) -> str:
+    return f" and hands in offsets {read.began} to {read.next - 1}" if read and read.next > read.began else ""
 
 
 def _take(world: World, state: State, index: int, call: Call) -> State:
@@ -125,7 +142,7 @@ def _take(world: World, state: State, index: int, call: Call) -> State:
     worker = worker._replace(
         number=worker.number + ("takenum" in world.rules), doubt=False, jobs=(*worker.jobs, *taken.jobs)
     )
-    return _renumbered(to(state, index, _obey(state, worker, call.reads, taken)), index)
+    return _renumbered(to(state, index, _obey(state, worker, call.read, taken)), index)
 
 
 def _renumbered(state: State, index: int) -> State:
@@ -140,18 +157,19 @@ def _renumbered(state: State, index: int) -> State:
     return to(state, index, worker._replace(number=number))
 
 
-def _obey(state: State, worker: Worker, reads: tuple[Read, ...], taken: Taken) -> Worker:
-    """What intake.py makes of the answers: what was admitted is done, a reader that is elsewhere is placed anew."""
-    worker = worker._replace(reads=())
-    for read, (word, expected) in zip(reads, taken.answers, strict=True):
-        if word == "seek" and expected != read.next:
-            worker = _placed(state, worker, expected)
-    return worker
+def _obey(state: State, worker: Worker, read: Read | None, taken: Taken) -> Worker:
+    """What intake.py makes of the answer: what was admitted is done, a reader that is elsewhere is placed anew."""
+    if read is None or taken.answer is None:
+        return worker
+    word, expected = taken.answer
+    if word == "seek" and expected != read.next:
+        return _placed(state, worker, expected)
+    return worker._replace(at=read.next, first=worker.first and read.next == read.began)
 
 
 def _beat(world: World, state: State, index: int) -> State:
     worker = state.workers[index]
-    redis, word = world.scripts.beat(state.redis, worker.name, running(worker))
+    redis, word = world.scripts.beat(state.redis, worker.name, running(world, worker))
     state = observer.ran(state, redis)
     if word == "lapsed" or (worker.fired and "guardfinal" in world.rules):
         return to(state, index, worker._replace(lost=True, power="up"))
@@ -164,6 +182,31 @@ def _settle(world: World, state: State, index: int, ended: tuple[Job, ...]) -> S
     observer.answered(state, ended, words)
     state = observer.ran(state, redis)
     return to(state, index, worker._replace(jobs=tuple(job for job in worker.jobs if not job.ended)))
+
+
+def _confirm_steps(world: World, state: State, index: int) -> Iterator[Step]:
+    """A heartbeat has told that the queue waits for this worker."""
+    worker, seat = state.workers[index], seat_of(state.redis, state.workers[index].name)
+    if seat is None or seat.confirmed:
+        return
+    call = Call("confirm", worker.name, worker.number, jobs=worker.jobs)
+    yield f"worker {index} says what it holds", "", lambda: _confirm(world, state, index, call)
+    if "confirm" in world.setup.late and not any(each.script == "confirm" for each in state.held):
+        label = f"worker {index} says what it holds; the call is held up, and is repeated"
+        yield label, "late", lambda: state._replace(held=(*state.held, call))
+
+
+def _confirm(world: World, state: State, index: int, call: Call) -> State:
+    """What Redis does not know is killed with all that runs; this incarnation gives back the rest and is another."""
+    worker = state.workers[index]
+    redis, word, gone = world.scripts.confirm(state.redis, call)
+    state = observer.confirmed(observer.ran(state, redis), gone)
+    if word == "lapsed":
+        return to(state, index, worker._replace(lost=True))
+    if word == "gone":
+        worker = stopped(worker._replace(jobs=tuple(job for job in worker.jobs if job not in gone)))
+        return to(state, index, worker._replace(lost=True))
+    return to(state, index, worker._replace(doubt=False, power="up", lost=worker.lost or worker.fired))
 
 
 def _start_anew(world: World, state: State, index: int) -> State:
@@ -233,8 +276,9 @@ def _child_steps(world: World, state: State, index: int) -> Iterator[Step]:
 def _unconfirmed(world: World, state: State, worker: Worker) -> bool:
     """Whether no heartbeat may have been answered for so long that the deadline passes."""
     seat = seat_of(state.redis, worker.name)
-    away = world.setup.slow and not works(state.redis)
-    return away or worker.power != "up" or seat is None or seat.lease != "live"
+    if not answers(state.redis):
+        return world.setup.slow or worker.power != "up"
+    return worker.power != "up" or seat is None or seat.lease != "live"
 
 
 def _fired(world: World, worker: Worker) -> Worker:
