@@ -256,7 +256,7 @@ class TaskClient:
         word = self._read(lambda: self._store.retry(task_id, request))
         if word == "absent":
             raise TaskNotFound(f"no task has the id {task_id}")
-        if word != "queued":
+        if word != "requeued":
             raise NotRetryable(f"task {task_id} is {SHOWN[word]}; only a failed task can be retried")
         return self.get_result(task_id)
 
@@ -275,10 +275,11 @@ class TaskClient:
     def _submit(self, part: Part) -> Problems:
         """Registers, publishes, and takes back what Kafka has not acknowledged. Returns what was not accepted."""
         tasks = [each for each, _ in part]
+        doubts: list[YadtqError] = []
         try:
-            answers = self._read(lambda: self._store.register(tasks))
+            answers = self._read(lambda: self._store.register(tasks, doubts))
         except (ServerUnreachable, RedisRestarted, QueueMissing) as error:
-            if error.nothing_changed:
+            if error.nothing_changed and not doubts:
                 return {each.id: SubmissionRefused.about(each.id, error) for each in tasks}
             return self._withdraw(tasks, None, error)  # the script may have run, and only the reply was lost
         pairs = list(zip(part, answers, strict=True))

@@ -64,7 +64,9 @@ class History:
             self.began[entry.generation] = max(self._highest, int(json.loads(entry.event)["kept"]), self._kept)
             return
         self._highest = max(self._highest, entry.seq)
-        self.strange += entry.seq <= self._kept and int(entry.token.partition("-")[0]) > self._before
+        self.strange += (
+            self._before > 0 and entry.seq <= self._kept and int(entry.token.partition("-")[0]) > self._before
+        )
         if entry.seq > self.reached:
             heapq.heappush(self._waiting, entry)
         yield from self._due(REORDERED)
@@ -83,10 +85,12 @@ class History:
             self.reached = entry.seq
             yield entry
 
-    @property
-    def oldest(self) -> int:
-        """The first generation of a log that was read from its beginning; 0 when its beginning was cut off."""
-        return 0 if self.gaps and self.gaps[0][0] == 1 else self._first
+    def oldest(self, generation: int) -> int:
+        """The first generation of a log that was read from its beginning: 0 when that was cut off.
+
+        generation: the one that begins now; the first, when the log is empty.
+        """
+        return 0 if self.gaps and self.gaps[0][0] == 1 else self._first or generation
 
     def forgotten(self) -> str:
         """Which numbers nobody knows any more, as the script `open` takes them."""

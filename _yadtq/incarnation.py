@@ -101,7 +101,8 @@ class Incarnation:
 
     def _renewed(self, sent_at: float) -> None:
         lease = self._settings.worker_timeout
-        margin = max(0.5, min(3.0, lease / 4))
+        # More than the second by which one step of the machine's clock may move the clock of all leases.
+        margin = max(min(1.2, lease * 0.6), min(3.0, lease / 4))
         self.pool.confirm(sent_at + lease - margin)
         self._beat_at = sent_at
 

@@ -48,20 +48,27 @@ class Outbox:
         call: answers what it did, and its token; made again when Redis was restarted before that.
         """
         while True:
+            try:
+                before = self._store.generation()
+            except RedisRestarted:
+                before = ""  # the call leads it back
             answer, token = call()
             try:
-                if self._delivered(token):
+                if self._delivered(token, before):
                     return answer
             except RedisRestarted:
                 continue
 
-    def _delivered(self, token: str) -> bool:
-        """Returns when the event of a call is in Kafka; False when Redis was led back meanwhile, and it may be lost."""
+    def _delivered(self, token: str, before: str) -> bool:
+        """Returns when the event of a call is in Kafka; False when Redis was led back since, and it may be lost.
+
+        before: the generation before the call was made; a repeated call answers the token of the first one.
+        """
         last = _number(token)
         while True:
             first = self._store.events("0-0", LOOK_SECONDS, 1)
             if not first or _number(first[0][0]) > last:
-                return self._store.generation() == token.partition("-")[0]
+                return self._store.generation() == before
             self.forward(LOOK_SECONDS)
 
 

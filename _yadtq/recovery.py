@@ -108,7 +108,7 @@ class Recovery:
         first, end = leading.offset, self._broker.events_end()
         newer = self._read(leading, steps, first, end)
         if not newer:  # only then: a marker that nobody opens would void what another Redis still sends
-            newer = self._read(leading, steps, max(first, end), self._log.begin(leading.generation, leading.kept) + 1)
+            newer = self._read(leading, steps, max(first, end), self._log.begin(leading.generation, leading.kept))
         if newer:
             return newer
         steps.end()
@@ -123,7 +123,7 @@ class Recovery:
     def _read(self, leading: "Leading", steps: "_Steps", first: int, end: int) -> int:
         """A part of the log. Returns 0, or a generation in it that is not older. Raises QueueMissing."""
         for entry in self._log.read(first, end):
-            if (entry.generation, entry.seq) > (leading.generation, 0):
+            if entry.generation >= leading.generation:
                 return entry.generation
             steps.add(entry)
             if steps.strange:
@@ -172,7 +172,7 @@ class _Steps:
         """Of each generation: which numbers nobody knew any more when it began."""
         earlier = {str(generation): str(reached) for generation, reached in self._history.began.items()}
         found = {**earlier, str(self._leading.generation): self._history.forgotten()}
-        return found if self._leading.before else {**found, "oldest": str(self._history.oldest)}
+        return found if self._leading.before else {**found, "oldest": str(self._history.oldest(self._leading.generation))}
 
     def _add(self, entry: Entry) -> None:
         self._step.append(entry)

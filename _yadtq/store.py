@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from _yadtq.claims import Answer, Claim, Outcome, Read, Taken
-from _yadtq.errors import AmbiguousId, ServerUnreachable, TaskNotFound
+from _yadtq.errors import AmbiguousId, ServerUnreachable, TaskNotFound, YadtqError
 from _yadtq.keys import PROTOCOL, Keys
 from _yadtq.messages import Header, Submission
 from _yadtq.scripts import REPLY_SECONDS, Reply, Scripts
@@ -57,13 +57,21 @@ class Store:
 
     # -- transitions -----------------------------------------------------------------------------------------------
 
-    def register(self, tasks: Sequence[Submission]) -> list[Registration]:
+    def register(self, tasks: Sequence[Submission], doubts: list[YadtqError] | None = None) -> list[Registration]:
         """Records of new tasks. The answer for each is a word of the script, or doubtful.
 
-        doubtful: the call was repeated, and what is refused now may have been registered by the first one.
+        doubtful: the call was repeated, and what is refused now may have been registered by an earlier one.
+        doubts: takes the error of a call that may have run; one in it stands for an earlier one.
         """
         flat = [part for t in tasks for part in (t.id, t.task, t.args, t.kwargs, t.max_retries, t.time_limit, t.name)]
-        reply, repeated = self._scripts.tried("register", self.settings.outbox_entries, len(tasks), *flat)
+        doubts = [] if doubts is None else doubts
+        try:
+            reply, repeated = self._scripts.tried("register", self.settings.outbox_entries, len(tasks), *flat)
+        except YadtqError as error:
+            if not error.nothing_changed:
+                doubts.append(error)
+            raise
+        repeated = repeated or bool(doubts)
         _, generation, epoch, seq, *words = reply
         answers = []
         for each in words:
@@ -148,7 +156,7 @@ class Store:
         self.call("leave", incarnation)
 
     def retry(self, task_id: str, request: str) -> str:
-        """Returns queued · absent · the status that forbids it."""
+        """Returns requeued · absent · the status that forbids it."""
         return str(self.call("retry", task_id, request, self.settings.outbox_entries)[1])
 
     def reset(self, request: str, ends: dict[int, int]) -> tuple[int, str]:

@@ -33,13 +33,14 @@ function happen.leave(event)
   redis.call('HSET', P .. 'worker:' .. event.actor, 'state', 'offline', 'last_seen', at)
 end
 
+-- What only a claimed task goes through: its take may be one of the events that are missing.
+local claimed = {take = 1, success = 1, failed = 1, retry = 1, crash = 1, reclaim = 1, release = 1}
+
 local function apply(event)
   for _, e in ipairs(event.tasks or {}) do
     if e.order then redis.call('HSET', KEYS[1], 'order', e.order) end
-    if e.action == 'take' then
-      return_to_ready()                          -- it may have come back in the same call
-      unqueue(e.id)
-    end
+    if e.action == 'take' then return_to_ready() end       -- it may have come back in the same call
+    if claimed[e.action] and redis.call('HGET', E .. 'task:' .. e.id, 'status') == 'queued' then unqueue(e.id) end
     if e.action ~= 'take' or redis.call('EXISTS', E .. 'task:' .. e.id) == 1 then transition(e) end
   end
   return_to_ready()

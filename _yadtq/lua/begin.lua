@@ -25,7 +25,10 @@ if head[3] == ARGV[6] then return {'ok', 'open'} end
 if head[6] == ARGV[6] and head[5] ~= ARGV[2] and tonumber(head[7] or 0) > now then return {'ok', 'led'} end
 
 local attempt = tonumber(head[4] or 0) + 1
-local generation = math.max(now, tonumber(head[2] or 0) + 1, tonumber(head[8] or 0) + 1, tonumber(ARGV[5]))
+-- A new queue's first generation is the time, so that it is not one of another queue. From then on they are counted: a
+-- clock that steps back would let the marker of an attempt that was given up come late, and be the newer one.
+local first = (head[2] or '0') == '0' and now or 0
+local generation = math.max(first, tonumber(head[2] or 0) + 1, tonumber(head[8] or 0) + 1, tonumber(ARGV[5]))
 -- What an earlier leader has applied since this server started, Redis had not kept.
 local kept = head[6] == ARGV[6] and head[10] or head[9] or '0'
 redis.call('HSET', KEYS[1], 'attempt', string.format('%d', attempt), 'attempt_by', ARGV[2], 'attempt_run', ARGV[6],

@@ -7,7 +7,10 @@
 -- Returns {'ok', place of a claim that is forgotten, from 1, …}   none: it is confirmed
 
 local me, held, forgotten = ARGV[1], {}, {}
-if redis.call('SISMEMBER', P .. 'unconfirmed', me) == 0 then return {'ok'} end      -- a late call changes nothing
+if redis.call('SISMEMBER', P .. 'unconfirmed', me) == 0 then       -- a late call changes nothing
+  if quarantine then end_quarantine(lease_clock()) end             -- nobody else may be there to notice
+  return {'ok'}
+end
 
 local function stands(id, claim)                 -- also when its outcome was settled, and only the reply was lost
   local rec = redis.call('HMGET', E .. 'task:' .. id, 'claim', 'settled', 'forgotten')

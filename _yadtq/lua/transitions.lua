@@ -142,7 +142,7 @@ make.success, make.failed = finish, finish
 --          worker held nobody knows that for certain, so a reclaim is always an attempt
 local function put_back(e, key)
   local rec = redis.call('HMGET', key, 'attempt', 'failures', 'crashes', 'claim', 'started_at', 'history', 'worker_id')
-  if not rec[1] then return forget(e.id) end
+  if not rec[1] and redis.call('EXISTS', key) == 0 then return forget(e.id) end
   redis.call('ZREM', E .. 'processing', e.id)
   local fields = {'status', 'queued'}
   local function set(field, value) fields[#fields + 1] = field; fields[#fields + 1] = value end

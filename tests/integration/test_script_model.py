@@ -108,7 +108,7 @@ class Machine(RuleBasedStateMachine):
         self.number += 1
         before = self.known.get(name)
         word = self.queue.store.retry(name, f"r{self.number}")
-        assert word == ("absent" if before is None else "queued" if before.status == "failed" else before.status)
+        assert word == ("absent" if before is None else "requeued" if before.status == "failed" else before.status)
         if before is not None and before.status == "failed":
             before.status, before.crashes = "queued", 0
 

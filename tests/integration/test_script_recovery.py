@@ -327,7 +327,7 @@ def test_clients_go_on_in_it(queue: ScriptQueue, hand: Hand) -> None:
     assert queue.lead() == "quarantine"
     first, second = queue.publish(queue.task("a"), queue.task("b"))
     assert queue.withdraw(first) == "refused"
-    assert queue.store.retry("failed", "r1") == "queued"
+    assert queue.store.retry("failed", "r1") == "requeued"
     hand.confirm()
     assert ids(hand.take()) == ["failed", "b"]
     queue.check()

@@ -156,7 +156,7 @@ def test_also_when_the_task_was_taken_again_meanwhile(queue: ScriptQueue, hand: 
 def test_also_when_a_person_has_retried_the_task_meanwhile(queue: ScriptQueue, hand: Hand) -> None:
     claim = taken(queue, hand)
     hand.settle(claim, "failed")
-    assert queue.store.retry("a", "r1") == "queued"
+    assert queue.store.retry("a", "r1") == "requeued"
     assert hand.settle(claim, "failed") == "already"
     hand.take_one()
     assert hand.settle(claim, "failed") == "already"
@@ -228,7 +228,7 @@ def test_those_who_wait_are_told_once(queue: ScriptQueue, hand: Hand) -> None:
 def test_a_failed_task_starts_again_with_its_history(queue: ScriptQueue, hand: Hand) -> None:
     hand.settle(taken(queue, hand), "retry", reason="ValueError: no", delay=0)
     hand.settle(hand.take_one(), "failed")
-    assert queue.store.retry("a", "r1") == "queued"
+    assert queue.store.retry("a", "r1") == "requeued"
     task = task_of("a", queue.record("a"))
     assert (task.status, task.failures, task.crashes, task.error, task.attempt) == ("queued", 0, 0, None, 2)
     assert [(a.number, a.outcome, a.reason) for a in task.attempts] == [
@@ -244,11 +244,11 @@ def test_a_failed_task_starts_again_with_its_history(queue: ScriptQueue, hand: H
 
 def test_a_repeated_retry_is_the_same_one(queue: ScriptQueue, hand: Hand) -> None:
     hand.settle(taken(queue, hand), "failed")
-    assert [queue.store.retry("a", "r1"), queue.store.retry("a", "r1")] == ["queued", "queued"]
+    assert [queue.store.retry("a", "r1"), queue.store.retry("a", "r1")] == ["requeued", "requeued"]
     hand.settle(hand.take_one(), "failed")
-    assert queue.store.retry("a", "r1") == "queued"
+    assert queue.store.retry("a", "r1") == "requeued"
     assert queue.status("a") == "failed"  # the same request, late: it is done
-    assert queue.store.retry("a", "r2") == "queued"
+    assert queue.store.retry("a", "r2") == "requeued"
     assert queue.transitions("a").count("requeue") == 2
     queue.check()
 
@@ -282,7 +282,7 @@ def test_a_failure_with_half_a_character_can_be_retried(queue: ScriptQueue, hand
     """A file name that is no UTF-8 stands in an exception's message as a lone surrogate."""
     failure = json.dumps({"type": "FileNotFoundError", "message": "no file x\udcff", "traceback": "\ud800"})
     hand.settle(taken(queue, hand), "failed", text=failure)
-    assert queue.store.retry("a", "r1") == "queued"
+    assert queue.store.retry("a", "r1") == "requeued"
     assert queue.history("a")[0]["r"] == "unreadable: the reason cannot be shown"
     assert ids(hand.take()) == ["a"]
     queue.check()

@@ -366,7 +366,7 @@ RULES = {
             Patch(
                 recovery.Recovery,
                 "_read",
-                "if (entry.generation, entry.seq) > (leading.generation, 0):",
+                "if entry.generation >= leading.generation:",
                 "if False:",
             ),
         ),

@@ -22,6 +22,7 @@ from yadtq import (
     TaskClient,
     TaskIdConflict,
     TaskWorker,
+    YadtqError,
     create_yadtq,
     registered_tasks,
     task,
@@ -72,7 +73,7 @@ class FakeStore:
 
     settings = Settings.load({})
 
-    def register(self, tasks: Sequence[Submission]) -> list[Registration]:
+    def register(self, tasks: Sequence[Submission], doubts: list[YadtqError]) -> list[Registration]:
         self._called("register")
         return [Registration(self.words.get(each.id, "publish"), Header("0", "1", "1")) for each in tasks]
 

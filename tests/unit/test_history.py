@@ -145,7 +145,8 @@ def test_the_first_generation_of_a_log_is_the_oldest_of_the_queue() -> None:
     whole, cut = History(0, 0), History(0, 0)
     assert read(whole, marker(3, 0), event(1, 3), marker(5, 1), event(2, 5)) == [1, 2]
     assert read(cut, event(2, 3), marker(5, 2), event(3, 5)) == [2, 3]
-    assert (whole.oldest, cut.oldest) == (3, 0)  # before its beginning was cut off, there may have been others
+    assert (whole.oldest(9), cut.oldest(9)) == (3, 0)  # before its beginning was cut off, there may have been others
+    assert History(0, 0).oldest(9) == 9
 
 
 # -- any log
