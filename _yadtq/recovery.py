@@ -171,8 +171,9 @@ class _Steps:
     def forgotten(self) -> dict[str, str]:
         """Of each generation: which numbers nobody knew any more when it began."""
         earlier = {str(generation): str(reached) for generation, reached in self._history.began.items()}
-        found = {**earlier, str(self._leading.generation): self._history.forgotten()}
-        return found if self._leading.before else {**found, "oldest": str(self._history.oldest(self._leading.generation))}
+        begins = self._leading.generation
+        found = {**earlier, str(begins): self._history.forgotten()}
+        return found if self._leading.before else {**found, "oldest": str(self._history.oldest(begins))}
 
     def _add(self, entry: Entry) -> None:
         self._step.append(entry)
