@@ -216,6 +216,7 @@ return_to_ready()                                -- all at once: apply knows no 
 local joining = told[3]                          -- its join is not yet in the event log (rule joinwait)
 if not repeated and not joining and free > 0 then
   local size = 0                                 -- of the reply, in bytes of arguments
+  local some_forgotten = redis.call('EXISTS', E .. 'forgotten') == 1
   for _, id in ipairs(redis.call('LPOP', E .. 'ready', free) or {}) do
     local n, key = #tasks + 1, E .. 'task:' .. id
     local task = description(id, key, token)
@@ -224,6 +225,9 @@ if not repeated and not joining and free > 0 then
     elseif task[2] and task[3] and task[4] then
       size = size + #task[3] + #task[4]
       local attempt = tonumber(task[5] or 0) + 1
+      if some_forgotten then                     -- their numbers are not used again
+        attempt = math.max(attempt, tonumber(redis.call('HGET', E .. 'forgotten', id) or 0) + 1)
+      end
       task[5] = string.format('%d', attempt)
       transition({action = 'take', id = id, attempt = attempt, worker = me})
       tasks[n], given[n] = task, id .. '@' .. token

@@ -179,13 +179,16 @@ function make.refused(e, key)                    -- an outcome that came too lat
 end
 
 function make.forgotten(e, key)                  -- a run that Redis does not know any more: its number is not used again
-  local rec = redis.call('HMGET', key, 'task', 'attempt', 'history')
-  if not rec[1] then                             -- until its message comes
+  local rec = redis.call('HMGET', key, 'task', 'attempt', 'history', 'status')
+  if not rec[1] or rec[4] == 'processing' then   -- until its message comes; until the claim that stands has ended
     local known = tonumber(redis.call('HGET', E .. 'forgotten', e.id) or 0)
-    return redis.call('HSET', E .. 'forgotten', e.id, string.format('%d', math.max(known, e.attempt)))
+    redis.call('HSET', E .. 'forgotten', e.id, string.format('%d', math.max(known, e.attempt)))
+  else
+    redis.call('HSET', key, 'attempt', string.format('%d', math.max(tonumber(rec[2] or 0), e.attempt)))
   end
-  redis.call('HSET', key, 'forgotten', e.token, 'attempt', string.format('%d', math.max(tonumber(rec[2] or 0), e.attempt)),
-    'history', remember(rec[3], {n = e.attempt, w = plain(e.worker), s = at, f = at, o = 'forgotten', r = e.reason}))
+  if not rec[1] then return end
+  redis.call('HSET', key, 'forgotten', e.token, 'history',
+    remember(rec[3], {n = e.attempt, w = plain(e.worker), s = at, f = at, o = 'forgotten', r = e.reason}))
 end
 
 -- It ends for good, or begins again ------------------------------------------------------------------------------------

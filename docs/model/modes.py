@@ -158,7 +158,7 @@ NEED = {
     "onceonly": "late-register-full", "tombstones": "late-register-same", "resetnames": "late-reset",
     "forward": "rollback", "void": "rollback", "quarantine": "rebuild-stop", "resetwait": "rollback-reset",
     "joinwait": "rollback-stop", "resetgen": "rollback-reset", "epochs": "rollback-reset", "ends": "rollback-withdraw",
-    "ownmark": "rollback-same", "sharedevent": "rollback-same", "keepold": "rollback-same",
+    "ownmark": "rollback-same", "keepold": "rollback-same",
     "election": "restart-twice", "begun": "restart-twice", "markercheck": "rebuild", "trimgen": "restart",
     "confirmonce": "restart-late", "keptattempts": "rollback", "oldattempts": "rollback-stop",
     "retain": "rebuild-retention", "window": "rebuild-retention",
@@ -167,6 +167,7 @@ NEED = {
 COVERED = {
     "sweepepoch": "mark: a message never creates a record, so one of a wrong epoch finds none",
     "withdrawgen": "keepold: nothing is withdrawn of an older generation, so nothing is refused",
+    "sharedevent": "keepold: a second registration is forgotten only with its generation, of which nothing is withdrawn",
     "range": "window and forward: what was deleted lies below the position that the event log knows",
 }
 # Too long for `make model`; `--long` runs them. rebuild-crash was not searched to its end (README).

@@ -139,7 +139,8 @@ def forgive(state: State, strict: bool) -> State:
     if strict:
         return state
     known = max(state.redis.seq, state.logged)
-    ghosts = tuple(_forgiven(each, known) for each in state.ghosts)
+    told = {each.at for each in state.resets if each.step == "done"}
+    ghosts = tuple(_forgiven(each, known, told) for each in state.ghosts)
     clients = tuple(
         each._replace(step="unknown") if each.step == "refused" and each.at > known else each for each in state.clients
     )
@@ -149,10 +150,11 @@ def forgive(state: State, strict: bool) -> State:
     return state._replace(ghosts=ghosts, clients=clients, resets=resets)
 
 
-def _forgiven(known: Ghost, seq: int) -> Ghost:
+def _forgiven(known: Ghost, seq: int, told: set[int]) -> Ghost:
+    """Without an outcome after that number, and without a reset of which nobody was told."""
     if known.outcome and known.at > seq:
         known = known._replace(outcome="", at=0)
-    return known._replace(reset=0) if known.reset > seq else known
+    return known._replace(reset=0) if known.reset > seq and known.reset not in told else known
 
 
 def opened(state: State) -> State:

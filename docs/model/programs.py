@@ -181,6 +181,9 @@ def reset_steps(world: World, state: State) -> Iterator[Step]:
         if "resetwait" not in world.rules or logged:
             yield "the person is told of the reset", "", lambda: _told(state, request)
         return
+    if state.forgot:
+        over = put(state.resets, request, Request("over"))
+        yield "the person gives up", "", lambda: state._replace(reset=(), resets=over)
     if answers(state.redis):
         yield "the reset script runs", "", lambda: run_reset(world, state, request, end)
     if "reset" in world.setup.late and not any(call.script == "reset" for call in state.held):

@@ -189,7 +189,7 @@ class Ghost(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A reset that somebody asks for. step: asked · ran · done. at: seq of its event."""
+    """A reset that somebody asks for. step: asked · ran · done (and told) · over (given up). at: seq of its event."""
 
     step: str
     at: int = 0

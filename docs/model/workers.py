@@ -114,9 +114,12 @@ def _take_steps(world: World, state: State, index: int) -> Iterator[Step]:
 
 
 def _reads(world: World, state: State, index: int) -> Iterator[Read | None]:
-    """What the next take may hand in: nothing read, or what was read until now, all of it or less."""
+    """What the next take may hand in: nothing read, or what was read until now, all of it or less.
+
+    Who has lost the partition goes on until a take tells it that another one has read on.
+    """
     worker = state.workers[index]
-    if index != state.reader or worker.at == NOWHERE or worker.at < state.start:
+    if worker.at == NOWHERE or worker.at < state.start:
         yield None
         return
     if "seek" in world.rules:
@@ -163,7 +166,8 @@ def _obey(state: State, worker: Worker, read: Read | None, taken: Taken) -> Work
         return worker
     word, expected = taken.answer
     if word == "seek" and expected != read.next:
-        return _placed(state, worker, expected)
+        mine = state.workers[state.reader].name == worker.name
+        return _placed(state, worker, expected) if mine else worker._replace(at=NOWHERE, first=False)
     return worker._replace(at=read.next, first=worker.first and read.next == read.began)
 
 
