@@ -127,6 +127,9 @@ class Chance:
         return self._world.rng.random()
 
 
+Change = tuple[Any, str, Any]  # a module, a name in it, and what stands there while a schedule plays
+
+
 @contextlib.contextmanager
 def installed(world: "World") -> Iterator[None]:
     """While the block runs, programs get the stage's threads, clock, servers and chance."""
@@ -135,7 +138,7 @@ def installed(world: "World") -> Iterator[None]:
     def stage_queue() -> StageQueue:
         return StageQueue(world)
 
-    changes: list[tuple[Any, str, Any]] = [
+    changes: list[Change] = [
         (yadtq, "Pool", lambda handlers, size, post: SimulatedPool(world, size, post)),
         (yadtq, "Listener", StageListener),
         (yadtq, "SystemClock", lambda: world.stage),
@@ -161,6 +164,12 @@ def installed(world: "World") -> Iterator[None]:
         (_yadtq.consumer, "connected", lambda kind, settings, **given: _reader(world, settings)),
         (_yadtq.event_log, "connected", lambda kind, settings, **given: EventReader(world, world.stage.actor.process)),
     ]
+    with _changed(changes):
+        yield
+
+
+@contextlib.contextmanager
+def _changed(changes: list[Change]) -> Iterator[None]:
     before = [(module, name, getattr(module, name)) for module, name, _ in changes]
     for module, name, value in changes:
         setattr(module, name, value)

@@ -200,8 +200,10 @@ class _Link:
 
 
 def read_request(stream: BinaryIO) -> tuple[list[bytes], bytes]:
-    """One request: its parts, and the bytes as they came. Raises EOFError."""
+    """One request: its parts, and the bytes as they came. Raises EOFError, also for what is none (a TLS hello)."""
     head = _line(stream)
+    if not head.startswith(b"*"):
+        raise EOFError
     parts, raw = [], [head]
     for _ in range(int(head[1:])):
         frame = read_frame(stream)
