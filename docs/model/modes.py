@@ -167,7 +167,7 @@ NEED = {
 COVERED = {
     "sweepepoch": "mark: a message never creates a record, so one of a wrong epoch finds none",
     "withdrawgen": "keepold: nothing is withdrawn of an older generation, so nothing is refused",
-    "sharedevent": "keepold: a second registration is forgotten only with its generation, and then nothing is withdrawn",
+    "sharedevent": "keepold: a second registration is forgotten only with its generation: then nothing is withdrawn",
     "range": "window and forward: what was deleted lies below the position that the event log knows",
 }
 # Too long for `make model`; `--long` runs them. rebuild-crash was not searched to its end (README).
