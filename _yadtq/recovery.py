@@ -12,6 +12,7 @@ lost its data, or is the wrong one: that takes a person (`server.py --rebuild`).
 """
 
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ class Recovery:
     ) -> None:
         self._store, self._broker, self._log, self._tell = store, broker, event_log, tell
         self._name = secrets.token_hex(8)
+        self._leading = threading.Lock()  # one thread of this program at a time: the election tells only programs apart
 
     def opened(self, call: Callable[[], Any]) -> Any:
         """The answer of a call to Redis. Before it, where that is needed, the queue is founded or led back.
@@ -88,6 +90,14 @@ class Recovery:
 
         new: also an empty Redis. Raises QueueMissing, ServerUnreachable.
         """
+        if not self._leading.acquire(blocking=False):
+            return False
+        try:
+            return self._lead(new)
+        finally:
+            self._leading.release()
+
+    def _lead(self, new: bool) -> bool:
         least = 0
         while True:
             leading = self._store.begin(self._name, new, least)
