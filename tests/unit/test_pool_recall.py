@@ -30,13 +30,13 @@ def test_under_load_none_is_both_run_and_recalled_and_none_is_lost(tmp_path: Pat
                 driver.pool.submit(left[:size])
                 left = left[size:]
             driver.receive()
-            if dice.random() < 0.3:
+            if dice.random() < 0.3 and 4 * len(driver.of(Ended)) >= len(recalled):  # slow children get their share too
                 recalled += driver.pool.recall()
         driver.until(lambda: len(driver.of(Ended)) + len(recalled) >= count, "the end of all")
         ran = marks(path, 0)
         print(f"{len(ran)} ran, {len(recalled)} recalled")
-        assert len(recalled) > 10  # how many of each depends on how fast children start
-        assert len(ran) > 10
+        assert len(recalled) > 100
+        assert len(ran) > 100
         assert sorted(ran) == sorted(set(ran))
         recalled_numbers = {number for number, job in jobs.items() if job in set(recalled)}
         assert recalled_numbers | set(ran) == set(range(count))
