@@ -1,4 +1,4 @@
-"""Kafka: topics, publishing, offsets. Only this file and consumer.py import the kafka package."""
+"""Kafka: topics, publishing, offsets. Besides it, consumer.py and event_log.py import the kafka package."""
 
 import gc
 import logging
@@ -162,20 +162,13 @@ class Broker:
 
     def topic_id(self) -> str:
         """The id of the task topic, '' when Kafka gives none. A topic of ours that is gone is made again."""
-        topics = [self.keys.tasks_topic, self.keys.events_topic]
-        with self._lock, self._guarded():
-            found = {topic["name"]: topic for topic in self._connected_admin().describe_topics(topics)}
-        if any(topic["error_code"] for topic in found.values()):
-            self.create_topics()
-            with self._lock, self._guarded():
-                found = {topic["name"]: topic for topic in self._connected_admin().describe_topics(topics)}
-        return str(found[self.keys.tasks_topic]["topic_id"] or "")
+        return str(self._existing()["topic_id"] or "")
 
     def topic(self) -> Topic:
         """The task topic as it is now; made again when it is gone."""
-        name, topic_id = self.keys.tasks_topic, self.topic_id()
-        starts, ends = self._offsets(name, OffsetSpec.EARLIEST), self._offsets(name, OffsetSpec.LATEST)
-        return Topic(name, topic_id, {p: start for p, start in starts.items() if p in ends}, ends)
+        found = self._existing()
+        starts, ends = (self._offsets_of(found, which) for which in (OffsetSpec.EARLIEST, OffsetSpec.LATEST))
+        return Topic(found["name"], str(found["topic_id"] or ""), starts, ends)
 
     def ends_if_reachable(self) -> dict[int, int] | None:
         """The same, or None when Kafka does not answer."""
@@ -241,17 +234,35 @@ class Broker:
 
     # -- connections -----------------------------------------------------------------------------------------------
 
-    def _offsets(self, topic: str, which: Any, isolation: str = "read_uncommitted") -> dict[int, int]:
+    def _described(self, *topics: str) -> list[dict[str, Any]]:
         with self._lock, self._guarded():
-            admin = self._connected_admin()
-            described = admin.describe_topics([topic])[0]
+            found: list[dict[str, Any]] = self._connected_admin().describe_topics(list(topics))
+            return found
+
+    def _existing(self) -> dict[str, Any]:
+        """The description of the task topic. A topic of ours that is gone is made again."""
+        topics = (self.keys.tasks_topic, self.keys.events_topic)
+        found = self._described(*topics)
+        if any(topic["error_code"] for topic in found):
+            self.create_topics()
+            found = self._described(*topics)
+        return next(topic for topic in found if topic["name"] == self.keys.tasks_topic)
+
+    def _offsets(self, topic: str, which: Any, isolation: str = "read_uncommitted") -> dict[int, int]:
+        return self._offsets_of(self._described(topic)[0], which, isolation)
+
+    def _offsets_of(self, described: dict[str, Any], which: Any, isolation: str = "read_uncommitted") -> dict[int, int]:
+        """Of each partition in the description of a topic; of none, when there is no such topic."""
+        with self._lock, self._guarded():
             if described["error_code"] not in (0, kafka_errors.UnknownTopicOrPartitionError.errno):
                 kind: Any = kafka_errors.for_code(described["error_code"])  # type: ignore[no-untyped-call]  # not typed
-                raise kind(topic)  # without it the topic would seem to be empty
-            partitions = [kafka.TopicPartition(topic, p["partition_index"]) for p in described["partitions"]]
+                raise kind(described["name"])  # without it the topic would seem to be empty
+            partitions = [
+                kafka.TopicPartition(described["name"], p["partition_index"]) for p in described["partitions"]
+            ]
             if not partitions:
                 return {}
-            found = admin.list_partition_offsets(dict.fromkeys(partitions, which), isolation)
+            found = self._connected_admin().list_partition_offsets(dict.fromkeys(partitions, which), isolation)
             return {partition.partition: offset.offset for partition, offset in found.items()}
 
     def _connected_admin(self) -> Any:

@@ -80,9 +80,7 @@ class Consumer(threading.Thread):
         self._topic_id = ""  # what is read is of this topic, or of a later one
         self._edition: str | None = None  # of the last look
         self._resting: dict[int, float] = {}  # partitions out of range → when they are announced again
-        self._still: dict[
-            int, tuple[int, int]
-        ] = {}  # partition that has more → position, probes that have found it there
+        self._still: dict[int, tuple[int, int]] = {}  # partition with more → position, probes that found it there
         self._held_back = False  # since the last probe: reading has paused
         self._doubted: Doubted = set()
         self._evicted = threading.Event()

@@ -1,6 +1,5 @@
 """The event log in Kafka: how it is written and read. Which of its entries count: history.py."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ from kafka import errors as kafka_errors
 
 from _yadtq.broker import EVENT_BYTES, Broker, connected, unreachable
 from _yadtq.errors import ServerUnreachable
-from _yadtq.history import Entry, entry_of, stamped
+from _yadtq.history import Entry, entry_of, marker, stamped
 from _yadtq.settings import Settings
 
 READ_SECONDS = 10.0  # without an entry that must be there
@@ -36,8 +35,7 @@ class EventLog:
 
     def begin(self, generation: int, kept: int) -> int:
         """Appends the marker of a generation. kept: seq that Redis had. Returns its offset."""
-        marker = json.dumps({"generation": generation, "action": "generation", "kept": kept})
-        (outcome,) = self._broker.publish_events([(f"{generation}-0", marker)])
+        (outcome,) = self._broker.publish_events([marker(generation, kept)])
         if isinstance(outcome, Exception):
             raise ServerUnreachable("kafka", f"Kafka has not taken an event: {outcome}; it is tried again")
         return outcome

@@ -30,6 +30,11 @@ def stamped(generation: str, entry: str, event: str) -> tuple[str, str]:
     return f"{generation}-{entry.rpartition('-')[2]}", f'{{"generation":{generation},"token":"{entry}",{event[1:]}'
 
 
+def marker(generation: int, kept: int) -> tuple[str, str]:
+    """With which a generation begins: key and value. kept: seq up to which Redis itself had kept all."""
+    return f"{generation}-0", json.dumps({"generation": generation, "action": "generation", "kept": kept})
+
+
 def entry_of(key: bytes, value: bytes) -> Entry:
     """An entry from its message."""
     generation, _, seq = key.decode().partition("-")

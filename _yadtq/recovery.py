@@ -124,7 +124,7 @@ class Recovery:
         steps.end()
         word = self._store.open(leading, steps.forgotten())
         waits = "; tasks are handed out when all workers have said what they hold" if word == "quarantine" else ""
-        if leading.before or leading.offset or steps.applied:
+        if leading.before or steps.applied:
             self._tell(f"Redis was restarted; {steps.applied} events that it had forgotten were restored{waits}")
         if steps.missing:
             self._tell(f"{steps.missing} events are neither in Redis nor in Kafka; their messages are read again")

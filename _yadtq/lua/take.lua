@@ -121,9 +121,10 @@ local function was_forgotten(m)
   local its, reset_in = tonumber(m.generation), tonumber(redis.call('HGET', KEYS[1], 'reset_in') or 0)
   if its >= tonumber(generation) or its < reset_in then return false end
   if its == reset_in and tonumber(m.epoch) < tonumber(epoch) then return false end
-  local led_back = redis.call('HGETALL', P .. 'generations')
-  if its < tonumber(redis.call('HGET', P .. 'generations', 'oldest') or 0) then return false end
   local status = redis.call('HGET', E .. 'task:' .. m.id, 'status')
+  if status and status ~= 'withdrawn' then return false end
+  if its < tonumber(redis.call('HGET', P .. 'generations', 'oldest') or 0) then return false end
+  local led_back = redis.call('HGETALL', P .. 'generations')
   for i = 1, #led_back, 2 do
     if (tonumber(led_back[i]) or 0) > its and free_for(tonumber(m.seq), led_back[i + 1], status) then return true end
   end
@@ -158,7 +159,7 @@ local function admit(partition, m)
     reject('rejected-' .. partition .. '-' .. m.offset, m.reason, m.value, {})
   elseif m.kind == 'task' then
     into_ready = admit_foreign(partition, m)
-  elseif m.generation ~= generation and was_forgotten(m) then
+  elseif m.kind == 'whole' and was_forgotten(m) then
     into_ready = create(partition, m, m.generation .. '-' .. m.seq)
   else                                           -- our header: it never creates a record (rule mark)
     into_ready = m.epoch == epoch and redis.call('ZREM', E .. 'registered', m.id) == 1

@@ -17,7 +17,7 @@ from tests.integration.conftest import RECORDED, Figure, Wait
 from tests.support.chaos_servers import ChaosRedis, chaos_redis
 from tests.support.notes import Notes
 from tests.support.programs import RunningProgram
-from tests.support.servers import ROOT, kafka_at
+from tests.support.servers import ROOT, kafka_at, start_for_run
 from tests.support.waiting import eventually
 from yadtq import Call, QueueMissing, SubmissionRefused, TaskClient
 
@@ -28,8 +28,7 @@ LONG_SECONDS = 6.0
 def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """This file's Kafka instead of the run's."""
     server = kafka_at(tmp_path_factory.mktemp("kafka"))
-    server.start()
-    server.wait_ready()
+    start_for_run(server)
     yield f"127.0.0.1:{server.place.port}"
     server.stop()
 
@@ -38,8 +37,7 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosRedis]:
     """This file's Redis instead of the run's."""
     server = chaos_redis(tmp_path_factory.mktemp("redis"))
-    server.start()
-    server.wait_ready()
+    start_for_run(server)
     yield server
     server.stop()
 

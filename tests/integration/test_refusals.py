@@ -6,6 +6,7 @@ import pytest
 
 from tests.conftest import StartWorker
 from tests.support.chaos_servers import ChaosRedis, chaos_redis
+from tests.support.servers import start_for_run
 from tests.support.waiting import eventually
 from yadtq import SubmissionRefused, TaskClient
 
@@ -14,8 +15,7 @@ from yadtq import SubmissionRefused, TaskClient
 def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosRedis]:
     """A Redis whose disk and memory are this test's."""
     server = chaos_redis(tmp_path_factory.mktemp("own"))
-    server.start()
-    server.wait_ready()
+    start_for_run(server)
     yield server
     server.kill()
 

@@ -156,7 +156,6 @@ RULES = {
                 "do return redis.call('EXISTS', E .. 'task:' .. m.id) == 0 end",
             ),
             Edit("messages[i].generation ~= generation\n       and was_forgotten", "was_forgotten"),
-            Edit("m.generation ~= generation and was_forgotten(m)", "was_forgotten(m)"),
         ),
         lambda plan: plan.resets > 0,
     ),

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+from collections.abc import Callable
+from typing import Any
 
 from tests.support.chaos_arena import Arena, Stories, Story, name_of
 from tests.support.chaos_watcher import children_of, guard_of
@@ -154,10 +156,15 @@ def redis_mute(arena: Arena, step: Step) -> Story:
 
 
 def redis_slow(arena: Arena, step: Step) -> Story:
-    began, proxy = now(), arena.proxy(step.worker)
-    proxy.delay(0.2)
+    yield from _spoiled(arena, step, arena.proxy(step.worker).delay, 0.2, 0)
+
+
+def _spoiled(arena: Arena, step: Step, spoil: Callable[[Any], None], spoiled: Any, well: Any) -> Story:
+    """A way to a server is spoiled, for as long as the step says."""
+    began = now()
+    spoil(spoiled)
     yield step.seconds
-    proxy.delay(0)
+    spoil(well)
     arena.note(step.kind, began, mends="outage")
 
 
@@ -172,27 +179,15 @@ def redis_swallow(arena: Arena, step: Step) -> Story:
 
 
 def kafka_cut(arena: Arena, step: Step) -> Story:
-    began = now()
-    arena.kafka.proxy.refuse(True)
-    yield step.seconds
-    arena.kafka.proxy.refuse(False)
-    arena.note(step.kind, began, mends="outage")
+    yield from _spoiled(arena, step, arena.kafka.proxy.refuse, True, False)
 
 
 def kafka_mute(arena: Arena, step: Step) -> Story:
-    began = now()
-    arena.kafka.proxy.mute(True)
-    yield step.seconds
-    arena.kafka.proxy.mute(False)
-    arena.note(step.kind, began, mends="outage")
+    yield from _spoiled(arena, step, arena.kafka.proxy.mute, True, False)
 
 
 def kafka_slow(arena: Arena, step: Step) -> Story:
-    began = now()
-    arena.kafka.proxy.delay(0.2)
-    yield step.seconds
-    arena.kafka.proxy.delay(0)
-    arena.note(step.kind, began, mends="outage")
+    yield from _spoiled(arena, step, arena.kafka.proxy.delay, 0.2, 0)
 
 
 STORIES: Stories = {

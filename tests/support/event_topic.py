@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from _yadtq.history import Entry, History, entry_of, stamped
+from _yadtq.history import Entry, History, entry_of, marker, stamped
 
 
 class EventTopic:
@@ -20,8 +20,8 @@ class EventTopic:
 
     def begin(self, generation: int, kept: int) -> int:
         """Takes the marker of a generation. Returns its offset."""
-        marker = f'{{"generation": {generation}, "action": "generation", "kept": {kept}}}'
-        self.entries.append(entry_of(f"{generation}-0".encode(), marker.encode()))
+        key, value = marker(generation, kept)
+        self.entries.append(entry_of(key.encode(), value.encode()))
         return len(self.entries) - 1
 
     def read(self, first: int, end: int) -> Iterator[Entry]:
