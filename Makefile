@@ -42,7 +42,7 @@ model: | $(BIN)/python ## Explores every interleaving of the protocol (minutes; 
 simulate: $(VENV)/.dev ## Plays 1,000 schedules of faults against the real scripts and decisions (SIMULATE_ARGS=--help)
 	@$(BIN)/python -m tests.simulation $(SIMULATE_ARGS)
 
-chaos: $(VENV)/.dev ## Puts the queue through all faults for a quarter of an hour and prints the figures (CHAOS_ARGS=--help)
+chaos: $(VENV)/.dev ## Puts the queue through all faults and prints the figures, simulation included (CHAOS_ARGS=--help)
 	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 chaos-long: $(VENV)/.dev ## The same for hours, until it is stopped; goes on where it was

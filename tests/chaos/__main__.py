@@ -1,6 +1,6 @@
 """Program: puts the queue through faults and prints what became of the promise.
 
-python -m tests.chaos                      the figures, about a quarter of an hour (make chaos)
+python -m tests.chaos                      the figures, and 50,000 schedules of the simulation beside them (make chaos)
 python -m tests.chaos --only mixed --seconds 60 --seed 7
 python -m tests.chaos --only mixed --schedule FILE      replays a printed schedule
 python -m tests.chaos --only mixed --faults redis-restore,kill-worker
@@ -11,7 +11,7 @@ python -m tests.chaos --long               rounds until it is stopped; goes on w
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.chaos.long import LONG_TASK_SECONDS, RESTARTS, TASKS, run_long
@@ -20,9 +20,11 @@ from tests.support.chaos_peers import peers
 from tests.support.chaos_recovery import recovery
 from tests.support.chaos_report import machine
 from tests.support.chaos_rounds import MIXED_WORKERS, Result, five_hundred, mixed, outages, stamp
+from tests.support.chaos_simulation import Simulation
 from tests.support.faults import ALL, KINDS, Step, read, schedule, written
 
 SECONDS, SEED = 600.0, 1
+SCHEDULES = 50_000
 OUTAGES = (5.0,) * 10
 USUAL = ("mixed", "outages", "five-hundred", "recovery")  # of `make chaos`; the others come when they are asked for
 
@@ -73,6 +75,21 @@ def show(result: Result) -> None:
         say(f"  ! {problem}")
 
 
+def played(given: argparse.Namespace, folder: Path) -> Iterator[Result]:
+    """The results of the rounds, and in the end of the simulation."""
+    chosen = rounds(given, folder)
+    if given.only:
+        yield chosen[given.only]()
+        return
+    simulation = Simulation(folder / "simulation", given.schedules, given.seed)
+    try:
+        for name in USUAL:
+            yield chosen[name]()
+        yield simulation.result()
+    finally:
+        simulation.close()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=SEED, help=f"of everything that is random (default {SEED})")
@@ -80,6 +97,9 @@ def main() -> int:
     parser.add_argument("--schedule", metavar="FILE", help="mixed faults to replay, as they were printed")
     parser.add_argument("--faults", type=faults, default=ALL, help="kinds of mixed faults, separated by commas")
     parser.add_argument("--tasks", type=int, default=TASKS, help=f"of the round very-many (default {TASKS})")
+    parser.add_argument(
+        "--schedules", type=int, default=SCHEDULES, help=f"of the simulation, played beside it (default {SCHEDULES})"
+    )
     parser.add_argument("--only", choices=rounds(argparse.Namespace(seed=0), Path()), help="one round")
     parser.add_argument("--long", action="store_true", help="many rounds, until it is stopped")
     parser.add_argument("--folder", type=Path, help="for ledgers, logs and servers (default: a new one under /tmp)")
@@ -87,11 +107,10 @@ def main() -> int:
     if given.long:
         return run_long(given.folder or Path(".yadtq/chaos"), say, show)
     folder = given.folder or Path(tempfile.mkdtemp(prefix="chaos-"))
-    chosen = rounds(given, folder / stamp())
     results = []
-    for name in [given.only] if given.only else USUAL:
-        results.append(chosen[name]())
-        show(results[-1])
+    for result in played(given, folder / stamp()):
+        results.append(result)
+        show(result)
     bad = sum(bool(result.problems) for result in results)
     say(f"\n{machine()}: {len(results)} rounds, {bad} with problems")
     return 1 if bad else 0
