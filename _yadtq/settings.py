@@ -157,6 +157,8 @@ SETTINGS: tuple[Setting, ...] = (
             "wait before the first retry; doubled each time, up to 60 times, half of it at random"),
     Setting("result_ttl", ("RESULT_TTL",), seconds(1, 3650 * DAY), str(7 * DAY), "s",
             "how long an ended task and its result are kept"),
+    Setting("rebuild_window", ("REBUILD_WINDOW",), seconds(0, 3650 * DAY), str(7 * DAY), "s",
+            "how long Kafka keeps the message of a task at least, also when the task has ended"),
     Setting("ready_tasks", ("READY_TASKS",), whole(1, 1_000_000), "10000", "tasks",
             "tasks read ahead from Kafka; more stay there"),
     Setting("ready_bytes", ("READY_BYTES",), whole(1, 1 << 40), str(64 << 20), "bytes", "bytes read ahead from Kafka"),
@@ -166,6 +168,7 @@ SETTINGS: tuple[Setting, ...] = (
             "key of the tasks encrypt and decrypt: 32 bytes in URL-safe base64 (Fernet)", secret=True),
     Setting("ready_file", ("READY_FILE",), text, "", "",
             "file that a worker touches each second while it is ready, for a supervisor (empty: none)"),
+    Setting("log_folder", ("LOG_FOLDER",), text, "logs", "", "folder of the files that server.py and logger.py write"),
     Setting("log_level", ("LOG_LEVEL",), one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "", "least level logged"),
 )
 # fmt: on
@@ -202,11 +205,13 @@ class Settings:
     task_time_limit: float
     retry_delay: float
     result_ttl: float
+    rebuild_window: float
     ready_tasks: int
     ready_bytes: int
     outbox_entries: int
     encryption_key: str
     ready_file: str
+    log_folder: str
     log_level: str
 
     @classmethod
