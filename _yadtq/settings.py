@@ -166,6 +166,8 @@ SETTINGS: tuple[Setting, ...] = (
             "events that wait in Redis for Kafka; at the bound submissions are refused"),
     Setting("encryption_key", ("ENCRYPTION_KEY",), text, "", "",
             "key of the tasks encrypt and decrypt: 32 bytes in URL-safe base64 (Fernet)", secret=True),
+    Setting("monitor_token", ("MONITOR_TOKEN",), text, "", "",
+            "token that the monitor's web page asks for before it changes anything (empty: it only reads)", secret=True),
     Setting("ready_file", ("READY_FILE",), text, "", "",
             "file that a worker touches each second while it is ready, for a supervisor (empty: none)"),
     Setting("log_folder", ("LOG_FOLDER",), text, "logs", "", "folder of the files that server.py and logger.py write"),
@@ -210,6 +212,7 @@ class Settings:
     ready_bytes: int
     outbox_entries: int
     encryption_key: str
+    monitor_token: str
     ready_file: str
     log_folder: str
     log_level: str
