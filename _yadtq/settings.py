@@ -167,7 +167,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("encryption_key", ("ENCRYPTION_KEY",), text, "", "",
             "key of the tasks encrypt and decrypt: 32 bytes in URL-safe base64 (Fernet)", secret=True),
     Setting("monitor_token", ("MONITOR_TOKEN",), text, "", "",
-            "token that the monitor's web page asks for before it changes anything (empty: it only reads)", secret=True),
+            "token that the monitor's web page asks for to change anything (empty: it only reads)", secret=True),
     Setting("ready_file", ("READY_FILE",), text, "", "",
             "file that a worker touches each second while it is ready, for a supervisor (empty: none)"),
     Setting("log_folder", ("LOG_FOLDER",), text, "logs", "", "folder of the files that server.py and logger.py write"),

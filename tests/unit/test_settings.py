@@ -111,10 +111,10 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 
 def test_secrets_are_shown_nowhere() -> None:
     secrets = {setting.name: f"hidden-{setting.name}" for setting in SETTINGS if setting.secret}
-    assert len(secrets) == 3
+    assert len(secrets) == 4
     shown = repr(Settings.load({}, **secrets))
     assert "hidden" not in shown
-    assert shown.count("***") == 3
+    assert shown.count("***") == 4
     parser = argparse.ArgumentParser()
     add_flags(parser)
     assert not [name for name in secrets if f"--{name.replace('_', '-')}" in parser.format_help()]
