@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 # fmt: off
 # isort: off
 from _yadtq.appetite import Appetite
+from _yadtq.birth import birth_of
 from _yadtq.claims import Assigned, Connection, Read
 from _yadtq.clock import SystemClock
 from _yadtq.connections import consumer, outbox, recovery, relay, servers
@@ -70,7 +71,7 @@ __all__ = [
     "Failure", "Health", "Log", "NotInMain", "NotRetryable", "Parameter", "ProtocolTooNew", "QueueFull", "QueueMissing",
     "ServerUnreachable", "SettingError", "Settings", "Signature", "Stats", "SubmissionRefused", "SubmissionUnknown",
     "Task", "TaskClient", "TaskContext", "TaskIdConflict", "TaskNotFound", "TaskWorker", "UsageError", "WaitTimeout",
-    "Worker", "YadtqError", "add_flags", "create_yadtq", "current_task", "decode", "encode", "given_flags",
+    "Worker", "YadtqError", "add_flags", "birth_of", "create_yadtq", "current_task", "decode", "encode", "given_flags",
     "registered_tasks", "run_worker", "task", "visible",
 ]
 # fmt: on

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from _yadtq.birth import birth_of
 from _yadtq.failure import Failure
 from _yadtq.messages import decode, encode
 from _yadtq.states import FINAL, STATUSES
@@ -98,6 +99,7 @@ class Worker:
 
     state: online · draining · offline. last_seen, started_at: seconds since 1970. slots: tasks it runs at once;
     busy: how many of them are running now. tasks_executed: tasks that it has ended since its start.
+    birth: what tells its process from every other one, '' where a system does not tell.
     """
 
     id: str
@@ -112,6 +114,7 @@ class Worker:
     tasks_executed: int
     tasks: tuple[Signature, ...] = ()
     running: tuple[str, ...] = ()
+    birth: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,7 @@ def worker_of(incarnation: str, live: bool, fields: dict[str, str]) -> Worker:
         tasks_executed=_count(fields.get("executed")),
         tasks=tuple(_signatures(about.get("tasks"))),
         running=tuple(line.rpartition("@")[0] for line in running) if live else (),
+        birth=str(about.get("birth", "")),
     )
 
 
@@ -214,7 +218,7 @@ def about_worker(host: str, process: int, tasks: Iterable[Signature]) -> str:
         }
         for t in tasks
     ]
-    return encode({"host": host, "process": process, "tasks": rows})
+    return encode({"host": host, "process": process, "birth": birth_of(process), "tasks": rows})
 
 
 # What cannot be read, because somebody wrote it by hand or because it is nested too deeply for this stack, counts as

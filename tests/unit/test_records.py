@@ -2,9 +2,11 @@
 
 import base64
 import json
+import os
 
 import pytest
 
+from _yadtq.birth import birth_of
 from _yadtq.records import Attempt, Task, about_worker, stats_of, task_of, worker_of
 from _yadtq.signatures import signature_of
 from _yadtq.states import STATUSES
@@ -90,12 +92,14 @@ def test_an_attempt_tells_what_is_known() -> None:
 
 
 def test_a_worker_tells_its_tasks_and_what_it_runs() -> None:
+    me = os.getpid()
     fields = {
-        "about": about_worker("host", 77, [signature_of("sample", sample)]), "state": "draining", "last_seen": "9.500",
+        "about": about_worker("host", me, [signature_of("sample", sample)]), "state": "draining", "last_seen": "9.500",
         "started_at": "1.000", "slots": "3", "executed": "12", "running": "a@b@1-5\nc@1-6",
     }  # fmt: skip
     worker = worker_of("worker~1~abc", True, fields)
-    assert (worker.worker_id, worker.state, worker.host, worker.process) == ("worker~1", "draining", "host", 77)
+    assert (worker.worker_id, worker.state, worker.host, worker.process) == ("worker~1", "draining", "host", me)
+    assert worker.birth == birth_of(me) != ""
     assert (worker.slots, worker.busy, worker.running, worker.tasks_executed) == (3, 2, ("a@b", "c"), 12)
     assert worker.tasks == (signature_of("sample", sample),)
 
