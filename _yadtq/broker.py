@@ -185,6 +185,16 @@ class Broker:
         """The end offset of the event log; 0 when there is none."""
         return max(self._offsets(self.keys.events_topic, OffsetSpec.LATEST).values(), default=0)
 
+    def event_topic(self) -> Topic:
+        """The topic of the event log as it is now. Raises ServerUnreachable also when there is none: it is not made."""
+        (found,) = self._described(self.keys.events_topic)
+        starts, ends = (self._offsets_of(found, which) for which in (OffsetSpec.EARLIEST, OffsetSpec.LATEST))
+        if not ends:
+            name = self.keys.events_topic
+            line = f"Kafka at {self._settings.kafka_broker} has no topic {name}: the first worker or client makes it"
+            raise ServerUnreachable("kafka", line)
+        return Topic(found["name"], str(found["topic_id"] or ""), starts, ends)
+
     def members(self) -> set[tuple[str, frozenset[int]]] | None:
         """The readers of the group: client id and partitions of each. None while it shares them out."""
         with self._lock, self._guarded():

@@ -14,6 +14,7 @@ from _yadtq.sweeper import Sweeper
 if TYPE_CHECKING:
     from _yadtq.broker import Broker
     from _yadtq.consumer import Consumer
+    from _yadtq.event_log import EventLog
     from _yadtq.store import Store
 
 
@@ -37,6 +38,15 @@ def outbox(store: "Store", broker: "Broker") -> Outbox:
     from _yadtq.event_log import EventLog
 
     return Outbox(store, EventLog(store.settings, broker))
+
+
+def events(settings: Settings) -> "tuple[Broker, EventLog]":
+    """Kafka, and the event log in it. Connects to neither."""
+    from _yadtq.broker import Broker
+    from _yadtq.event_log import EventLog
+
+    broker = Broker(settings)
+    return broker, EventLog(settings, broker)
 
 
 def relay(store: "Store", broker: "Broker", log: Log) -> Relay:

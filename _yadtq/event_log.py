@@ -1,17 +1,20 @@
-"""The event log in Kafka: how it is written and read. Which of its entries count: history.py."""
+"""The event log in Kafka: how it is written and read. Which of its entries count: history.py, event_reader.py."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import kafka
 from kafka import errors as kafka_errors
 
 from _yadtq.broker import EVENT_BYTES, Broker, connected, unreachable
+from _yadtq.damaged import Doubted, tolerate
 from _yadtq.errors import ServerUnreachable
-from _yadtq.history import Entry, entry_of, marker, stamped
+from _yadtq.history import Entry, Row, entry_of, marker, stamped
 from _yadtq.settings import Settings
 
 READ_SECONDS = 10.0  # without an entry that must be there
+IDLE_SECONDS = 1.0  # in which nothing came
 
 
 class EventLog:
@@ -19,6 +22,7 @@ class EventLog:
 
     def __init__(self, settings: Settings, broker: Broker) -> None:
         self._settings, self._broker = settings, broker
+        self._doubted: Doubted = set()
 
     def append(self, generation: str, entries: Sequence[tuple[str, str]]) -> tuple[int, int, Exception | None]:
         """Sends entries of the outbox: id and JSON of each.
@@ -44,9 +48,38 @@ class EventLog:
         """The entries from an offset on, or from where the log begins now, up to the offset `end`."""
         if first >= end:
             return
+        with self._consumer() as (consumer, partition):
+            consumer.seek(partition, max(first, consumer.beginning_offsets([partition])[partition]))
+            while consumer.position(partition) < end:
+                rows = consumer.poll(timeout_ms=int(READ_SECONDS * 1000)).get(partition, [])
+                if not rows:
+                    raise ServerUnreachable("kafka", "Kafka does not give the event log: it is read again")
+                yield from (entry_of(row.key, row.value) for row in rows if row.offset < end)
+
+    def follow(self, first: int) -> Generator[tuple[list[Row], int]]:
+        """The messages from an offset on, as they come, and the offset behind them; none when none came for a second.
+
+        Ends when Kafka has no such offset any more. It does not notice that Kafka is away, or the topic another one:
+        its caller asks for that. Raises ServerUnreachable when it cannot connect.
+        """
+        with self._consumer() as (consumer, partition):
+            tolerate(consumer._fetcher, self._doubted)
+            consumer.seek(partition, first)
+            while True:
+                try:
+                    rows = consumer.poll(timeout_ms=int(IDLE_SECONDS * 1000)).get(partition, [])
+                except (kafka_errors.OffsetOutOfRangeError, kafka_errors.LogTruncationError):
+                    return
+                found = [Row(row.offset, row.key, row.value, (row.timestamp or 0) / 1000) for row in rows]
+                yield found, rows[-1].offset + 1 if rows else consumer.position(partition)
+
+    @contextmanager
+    def _consumer(self) -> Iterator[Any]:
+        """A reader of the log, and its partition. What fails of it is a ServerUnreachable."""
         partition = kafka.TopicPartition(self._broker.keys.events_topic, 0)
+        consumer: Any = None
         try:
-            consumer: Any = connected(
+            consumer = connected(
                 kafka.KafkaConsumer,
                 self._settings,
                 group_id=None,
@@ -55,17 +88,10 @@ class EventLog:
                 max_partition_fetch_bytes=EVENT_BYTES,
                 allow_auto_create_topics=False,
             )
-        except (kafka_errors.KafkaError, OSError) as error:
-            raise unreachable(self._settings, error) from error
-        try:
             consumer.assign([partition])
-            consumer.seek(partition, max(first, consumer.beginning_offsets([partition])[partition]))
-            while consumer.position(partition) < end:
-                rows = consumer.poll(timeout_ms=int(READ_SECONDS * 1000)).get(partition, [])
-                if not rows:
-                    raise ServerUnreachable("kafka", "Kafka does not give the event log: it is read again")
-                yield from (entry_of(row.key, row.value) for row in rows if row.offset < end)
+            yield consumer, partition
         except (kafka_errors.KafkaError, OSError) as error:
             raise unreachable(self._settings, error) from error
         finally:
-            consumer.close(timeout_ms=2000)
+            if consumer is not None:
+                consumer.close(timeout_ms=2000)

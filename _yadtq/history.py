@@ -8,6 +8,7 @@ import heapq
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 REORDERED = 10_000  # entries that are looked through for one that is missing
 
@@ -23,6 +24,15 @@ class Entry:
     generation: int
     token: str
     event: str = field(compare=False)
+
+
+class Row(NamedTuple):
+    """A message of the event log as Kafka has it, whoever sent it. sent_at: seconds since 1970, as its sender says."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    sent_at: float
 
 
 def stamped(generation: str, entry: str, event: str) -> tuple[str, str]:
