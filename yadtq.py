@@ -276,7 +276,7 @@ class TaskClient:
     def _submit(self, part: Part) -> Problems:
         """Registers, publishes, and takes back what Kafka has not acknowledged. Returns what was not accepted."""
         tasks = [each for each, _ in part]
-        doubts: list[YadtqError] = []
+        doubts: list[str] = []
         try:
             answers = self._read(lambda: self._store.register(tasks, doubts))
         except (ServerUnreachable, RedisRestarted, QueueMissing) as error:

@@ -49,6 +49,7 @@ class Store:
         self.keys = Keys(settings.namespace)
         self.settings = settings
         self._scripts = Scripts(settings)
+        self._epoch = ""  # as the last registration was told; '' before the first: a call in which nothing happens
         self.address, self.guarded, self.call = self._scripts.address, self._scripts.guarded, self._scripts.call
         self._redis = self._scripts.redis
 
@@ -57,22 +58,31 @@ class Store:
 
     # -- transitions -----------------------------------------------------------------------------------------------
 
-    def register(self, tasks: Sequence[Submission], doubts: list[YadtqError] | None = None) -> list[Registration]:
+    def register(self, tasks: Sequence[Submission], doubts: list[str] | None = None) -> list[Registration]:
         """Records of new tasks. The answer for each is a word of the script, or doubtful.
 
         doubtful: the call was repeated, and what is refused now may have been registered by an earlier one.
-        doubts: takes the error of a call that may have run; one in it stands for an earlier one.
+        doubts: takes the epoch of a call that failed and may have run; one in it stands for an earlier one.
         """
         flat = [part for t in tasks for part in (t.id, t.task, t.args, t.kwargs, t.max_retries, t.time_limit, t.name)]
         doubts = [] if doubts is None else doubts
-        try:
-            reply, repeated = self._scripts.tried("register", self.settings.outbox_entries, len(tasks), *flat)
-        except YadtqError as error:
-            if not error.nothing_changed:
-                doubts.append(error)
-            raise
-        repeated = repeated or bool(doubts)
-        _, generation, epoch, seq, *words = reply
+        while True:
+            epoch = doubts[0] if doubts else self._epoch
+            try:
+                reply, repeated = self._scripts.tried(
+                    "register", self.settings.outbox_entries, epoch, len(tasks), *flat
+                )
+            except YadtqError as error:
+                error.nothing_changed = error.nothing_changed or not epoch
+                if not error.nothing_changed:
+                    doubts.append(epoch)
+                raise
+            repeated = bool(epoch) and (repeated or bool(doubts))
+            _, generation, self._epoch, seq, *words = reply
+            if words or not tasks:
+                break
+            if repeated:  # an earlier call may have run before the reset
+                return [Registration("doubtful", Header.of(epoch, f"{generation}-{seq}"))] * len(tasks)
         answers = []
         for each in words:
             word, _, mark = each.partition(" ")

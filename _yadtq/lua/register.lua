@@ -1,16 +1,18 @@
 -- register: the records of new tasks, before their messages are published.
 --
--- ARGV[1] -> bound of the outbox   ARGV[2] -> number of tasks; then for each:
+-- ARGV[1] -> bound of the outbox   ARGV[2] -> epoch that the caller knows   ARGV[3] -> number of tasks; then for each:
 --   id, task, args, kwargs, max_retries ('' the worker's), time_limit ('' the worker's), submission
 --     submission   names this one submission: a repeated call is the same one
 --
--- Returns {'ok', generation, epoch, seq, word, …}
+-- Returns {'ok', generation, epoch, seq, word, …}, or {'ok', generation, epoch, seq} when the epoch is another one:
+-- what was refused before a reset is not known as refused after it (rule callepoch)
 --   word   publish, with the mark of this call · publish <mark>, with that of its first registration (rule ownmark)
 --          known (in the queue already, nothing to publish) · full (the outbox is at its bound)
 --          conflict (another task has the id, or this very submission was withdrawn: a late call undoes no refusal)
 
+if ARGV[2] ~= epoch then return {'ok', generation, epoch, string.format('%d', seq + 1)} end
 local words, tasks = {}, {}
-for a = 3, 2 + 7 * tonumber(ARGV[2]), 7 do
+for a = 4, 3 + 7 * tonumber(ARGV[3]), 7 do
   tasks[#tasks + 1] = {id = ARGV[a], task = ARGV[a + 1], args = ARGV[a + 2], kwargs = ARGV[a + 3],
                        max_retries = ARGV[a + 4], time_limit = ARGV[a + 5], submission = ARGV[a + 6]}
 end

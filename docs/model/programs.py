@@ -86,22 +86,34 @@ def _to(state: State, number: int, **changes: Any) -> State:
 
 def _register_steps(world: World, state: State, number: int) -> Iterator[Step]:
     task, asked = world.setup.clients[number], state.clients[number].step == "asked"
-    if answers(state.redis):
+    moved = asked and "callepoch" in world.rules and state.clients[number].epoch != state.redis.epoch
+    if answers(state.redis) and moved:  # an earlier call may have run before the reset
+        yield f"client {number} is told of the reset", "", lambda: _to(state, number, step="doubtful", epoch=NOWHERE)
+    elif answers(state.redis):
         yield f"client {number} registers task {task}", "", lambda: register(world, state, number, answered=True)
     if not asked and "register" in world.setup.late:
-        call = Call("register", number)
+        call = Call("register", number, state.redis.epoch)
         held = (*state.held, call)
         label = f"client {number} asks to register task {task}; the call is held up"
-        yield label, "late", lambda: _to(state, number, step="asked", asked=True)._replace(held=held)
+        yield label, "late", partial(_asks, state, number, held)
     if asked:
-        yield f"client {number} gives up", "", lambda: _to(state, number, step="doubtful")
+        yield f"client {number} gives up", "", lambda: _to(state, number, step="doubtful", epoch=NOWHERE)
 
 
-def register(world: World, state: State, number: int, answered: bool) -> State:
-    """The script runs. answered: the client reads the answer."""
-    redis, word, mark = world.scripts.register(state.redis, number, world.setup.clients[number])
+def _asks(state: State, number: int, held: tuple[Call, ...]) -> State:
+    return _to(state, number, step="asked", asked=True, epoch=state.redis.epoch)._replace(held=held)
+
+
+def register(world: World, state: State, number: int, answered: bool, asked_in: int = NOWHERE) -> State:
+    """The script runs. answered: the client reads the answer. asked_in: the epoch that a late call was made for."""
+    if "callepoch" in world.rules and asked_in not in (NOWHERE, state.redis.epoch):
+        return state
+    task, known = world.setup.clients[number], state.redis.records
+    redis, word, mark = world.scripts.register(state.redis, number, task)
     epoch = redis.epoch
     state = observer.ran(state, redis)
+    if answered and word == "publish" and known[task] is None:
+        state = observer.ghost(state, task, reset=0)  # asked for after the reset: a task that it does not concern
     if not answered:
         return state
     unsure = state.clients[number].asked and "onceonly" in world.rules

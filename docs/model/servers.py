@@ -110,7 +110,7 @@ def held_steps(world: World, state: State) -> Iterator[Step]:
 
 def _run(world: World, state: State, call: Call) -> State:
     if call.script == "register":
-        return programs.register(world, state, call.who, answered=False)
+        return programs.register(world, state, call.who, answered=False, asked_in=call.number)
     if call.script == "reset":
         return programs.run_reset(world, state, call.who, call.number)
     if call.script == "confirm":

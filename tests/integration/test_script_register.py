@@ -106,6 +106,37 @@ def test_a_late_registration_does_not_undo_a_refusal(queue: ScriptQueue) -> None
     queue.check()
 
 
+def test_a_late_registration_does_not_undo_a_refusal_that_was_reset(queue: ScriptQueue) -> None:
+    task = queue.task("a")
+    queue.register(task)
+    late = ("register", 100_000, "0", 1, task.id, task.task, task.args, task.kwargs, "", "", task.name)
+    assert queue.withdraw(task) == "refused"
+    queue.store.reset("r", {})
+    assert queue.store.call(*late)[4:] == []  # made for the epoch before the reset
+    assert queue.status("a") == ""
+    queue.check()
+
+
+def test_a_client_learns_of_a_reset_by_its_next_registration(queue: ScriptQueue) -> None:
+    queue.register(queue.task("a"))
+    queue.store.reset("r", {})
+    assert queue.register(queue.task("b")) == ["publish"]
+    assert queue.members("registered") == ["b"]
+    queue.check()
+
+
+def test_whether_a_registration_ran_before_a_reset_is_not_known(queue: ScriptQueue) -> None:
+    """Its answer was lost, and it may have been published by the sweeper, and have run, before the reset."""
+    task = queue.task("a")
+    queue.register(task)
+    queue.store.reset("r", {})
+    (answer,) = queue.store.register([task], ["0"])
+    assert answer.word == "doubtful"
+    assert queue.withdraw(task, answer.header.epoch, answer.header.generation) == "unknown"
+    assert queue.members("registered") == []
+    queue.check()
+
+
 def test_a_withdrawn_id_may_be_used_again(queue: ScriptQueue) -> None:
     first, second = queue.task("a", "[1]"), queue.task("a", "[2]")
     queue.register(first)

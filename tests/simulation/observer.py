@@ -93,7 +93,7 @@ class Observer:
             self.marks.setdefault(f"{reply[1]}-{reply[3]}", self.calls)
             for number, word in enumerate(reply[4:]):
                 if word.startswith(("publish", "known")):
-                    self.registered.setdefault(str(arguments[8 + 7 * number]), self.calls)
+                    self.registered.setdefault(str(arguments[9 + 7 * number]), self.calls)
         elif script == "reset":
             self.resets.setdefault(reply[3], self.calls)
             self._requests[process.name] = str(arguments[0])

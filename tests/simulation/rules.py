@@ -198,6 +198,11 @@ RULES = {
         (Edit("if was_withdrawn(t, rec[6]) then return 'conflict' end", ""),),
         chance("held"),
     ),
+    "callepoch": Rule(
+        "a registration counts only in the epoch that its caller knew",
+        (Edit("if ARGV[2] ~= epoch then", "if ARGV[2] == '' then"),),
+        lambda plan: plan.resets > 0 and "held" in plan.chances,
+    ),
     "onceonly": Rule(
         "a register that was repeated and is answered full or conflict is doubtful, not refused",
         (Patch(store.Store, "register", "doubtful = repeated and", "doubtful = False and"),),

@@ -22,7 +22,6 @@ from yadtq import (
     TaskClient,
     TaskIdConflict,
     TaskWorker,
-    YadtqError,
     create_yadtq,
     registered_tasks,
     task,
@@ -73,7 +72,7 @@ class FakeStore:
 
     settings = Settings.load({})
 
-    def register(self, tasks: Sequence[Submission], doubts: list[YadtqError]) -> list[Registration]:
+    def register(self, tasks: Sequence[Submission], doubts: list[str]) -> list[Registration]:
         self._called("register")
         return [Registration(self.words.get(each.id, "publish"), Header("0", "1", "1")) for each in tasks]
 
