@@ -74,10 +74,11 @@ PARTS = {
     "apply": ("prelude", "leading", "transitions"),
     "open": ("prelude", "leading", "quarantine"),
     "take": (*CHANGES, "sweep"),
-    "beat": (*CHANGES, "sweep", "quarantine"),
+    **dict.fromkeys(("beat", "coordinate", "bury"), (*CHANGES, "sweep", "quarantine")),
     "confirm": (*CHANGES, "quarantine"),
     "leave": (*READS, "quarantine"),
-    **dict.fromkeys(("register", "settle", "withdraw", "retry", "reset", "reposition", "tidy"), CHANGES),
+    **dict.fromkeys(("list", "match"), (*READS, "places")),
+    **dict.fromkeys(("register", "settle", "withdraw", "retry", "reset", "reposition", "tidy", "unfinished"), CHANGES),
 }
 
 

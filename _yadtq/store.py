@@ -10,6 +10,7 @@ from _yadtq.claims import Answer, Claim, Outcome, Read, Taken
 from _yadtq.errors import AmbiguousId, ServerUnreachable, TaskNotFound, YadtqError
 from _yadtq.keys import PROTOCOL, Keys
 from _yadtq.messages import Header, Submission
+from _yadtq.oversight import Oversight
 from _yadtq.scripts import REPLY_SECONDS, Reply, Scripts
 from _yadtq.settings import Settings
 from _yadtq.topic import Repositioning, Standing
@@ -42,8 +43,8 @@ class Leading:
     offset: int
 
 
-class Store:
-    """The queue in Redis. Thread-safe; connects when it is first used."""
+class Store(Oversight):
+    """The queue in Redis. Thread-safe; connects when it is first used. What only operators call: oversight.py."""
 
     def __init__(self, settings: Settings) -> None:
         self.keys = Keys(settings.namespace)

@@ -55,6 +55,7 @@ local function apply(event)
     end
   end
   if happen[event.action] then happen[event.action](event) end
+  if event.lapsed then make_lapse(event.lapsed) end
 end
 
 for a = 6, 4 + 2 * tonumber(ARGV[5]), 2 do

@@ -42,6 +42,6 @@ if ARGV[10] ~= '' then
   end
 end
 if quarantine then end_quarantine(clock) else wake(sweep(clock, lease_ms, tonumber(ARGV[4]), 50)) end
-commit('beat', me, joined and {action = 'join', lease = lease_ms} or nil)
+commit('beat', me, with_lapsed(joined and {action = 'join', lease = lease_ms} or nil))
 return {'ok', epoch, relay, redis.call('HEXISTS', worker_key, 'about') == 1 and '' or 'about',
         redis.call('SISMEMBER', P .. 'unconfirmed', me) == 1 and 'confirm' or ''}

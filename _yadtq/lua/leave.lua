@@ -1,10 +1,12 @@
--- leave: a worker that has given back everything ends. What it might still own is found by the sweep.
+-- leave: a worker that has given back everything ends. What it might still own is found by the sweep. One whose lease
+-- has lapsed was lost, and does not leave: the sweep ends it.
 --
 -- ARGV[1] -> incarnation
 -- Returns {'ok'}
 
 local me = ARGV[1]
-if redis.call('ZREM', P .. 'leases', me) == 1 then
+if tonumber(redis.call('ZSCORE', P .. 'leases', me) or 0) > lease_clock() then
+  redis.call('ZREM', P .. 'leases', me)
   redis.call('HSET', P .. 'worker:' .. me, 'state', 'offline', 'last_seen', at, 'running', '')
   commit('leave', me, {action = 'leave'})
 end

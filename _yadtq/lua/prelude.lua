@@ -45,8 +45,12 @@ local function outbox_full(bound)
 end
 
 -- The clock of all leases. It gains at most a second a call: an outage or a step of the clock lapses nobody's lease.
-local function lease_clock()
-  local clock = tonumber(head[5]) + math.max(0, math.min(1000, now - tonumber(head[6])))
+local function clock_now()
+  return tonumber(head[5]) + math.max(0, math.min(1000, now - tonumber(head[6])))
+end
+
+local function lease_clock()                     -- the same, and it goes on from there
+  local clock = clock_now()
   redis.call('HSET', KEYS[1], 'clock', string.format('%d', clock), 'clock_at', string.format('%d', now))
   return clock
 end

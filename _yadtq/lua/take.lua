@@ -248,6 +248,6 @@ end
 local idle = #tasks < free and not repeated and not joining
 redis.call(idle and 'SADD' or 'SREM', P .. 'idle', me)
 wake(left)
-commit('take', me, positions and {admitted = #admitted > 0 and admitted or nil, positions = positions})
+commit('take', me, with_lapsed(positions and {admitted = #admitted > 0 and admitted or nil, positions = positions}))
 local due = redis.call('ZRANGE', E .. 'delayed', 0, 0, 'WITHSCORES')[2]
 return {'ok', epoch, token, due and string.format('%d', math.max(0, tonumber(due) - now)) or '', left, answers, tasks}

@@ -256,3 +256,15 @@ local function make_reposition(event, keep)
   redis.call('HSET', KEYS[1], 'topic', event.topic, 'edition', event.edition,
              'partitions', string.format('%d', event.partitions), 'reposition_request', event.request)
 end
+
+-- A worker was lost: its lease has lapsed, and nothing of it is left. tasks: the first that it held, where that is known.
+local function make_lapse(lost, tasks)
+  redis.call('ZREM', P .. 'leases', lost.worker)
+  redis.call('SREM', P .. 'idle', lost.worker)
+  local worker_key = P .. 'worker:' .. lost.worker
+  if redis.call('EXISTS', worker_key) == 1 then redis.call('HSET', worker_key, 'state', 'offline') end
+  local failure = {tasks = tasks}
+  for field, value in pairs(lost) do failure[field] = value end
+  redis.call('LPUSH', P .. 'failures', cjson.encode(failure))
+  redis.call('LTRIM', P .. 'failures', 0, 999)
+end

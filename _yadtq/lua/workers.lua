@@ -2,7 +2,7 @@
 --
 -- Returns {'ok', {incarnation, 'live' or '', field, value, …}, …}
 
-local clock = tonumber(head[5]) + math.max(0, math.min(1000, now - tonumber(head[6])))
+local clock = clock_now()
 local rows = {'ok'}
 for _, name in ipairs(redis.call('ZREVRANGE', P .. 'workers', 0, 999)) do
   local lease = redis.call('ZSCORE', P .. 'leases', name)

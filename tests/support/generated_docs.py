@@ -13,7 +13,7 @@ from _yadtq.states import SHOWN, TRANSITIONS
 from tests.support.rights import redis_rights
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = ("prelude", "opened", "leading", "transitions", "sweep", "quarantine")  # parts of other scripts
+SHARED = ("prelude", "opened", "leading", "transitions", "sweep", "quarantine", "places")  # parts of other scripts
 
 
 def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -1,6 +1,7 @@
 """A queue made anew from its events alone: they carry all that its records consist of."""
 
 import dataclasses
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ class State:
     """What a queue consists of, without its workers.
 
     topic: its id, edition, and number of partitions. positions, floors: by partition. forgotten: starts by id of the
-    task. scores: of each sorted index.
+    task. scores: of each sorted index. failures: of workers, without the tasks that they held.
     """
 
     epoch: str
@@ -30,6 +31,7 @@ class State:
     ready: list[str]
     scores: dict[str, dict[str, float]]
     records: dict[str, dict[str, str]]
+    failures: list[dict[str, Any]]
 
     def members(self, index: str) -> Iterable[str]:
         return self.ready if index == "ready" else self.scores[index]
@@ -44,15 +46,17 @@ def state_of(redis: Any, prefix: str, keys: Iterable[str]) -> State:
     of_epoch = f"{prefix}{epoch}:"
     for name in SORTED:
         pipeline.zrange(f"{of_epoch}{name}", 0, -1, withscores=True)
-    *rows, ready, forgotten = pipeline.lrange(f"{of_epoch}ready", 0, -1).hgetall(f"{of_epoch}forgotten").execute()
+    pipeline.lrange(f"{of_epoch}ready", 0, -1).hgetall(f"{of_epoch}forgotten").lrange(f"{prefix}failures", 0, -1)
+    *rows, ready, forgotten, failures = pipeline.execute()
     records = _records(redis, f"{of_epoch}task:", keys)
     scores = {name: dict(found) for name, found in zip(SORTED, rows, strict=True)}
     for task_id, score in scores["delayed"].items():
         retry_at = round(float(records[task_id]["retry_at"]) * 1000)
         assert score in (retry_at, DUE)
         scores["delayed"][task_id] = retry_at
+    known = [{name: fact for name, fact in json.loads(entry).items() if name != "tasks"} for entry in failures]
     return State(
-        epoch, seq, (resets or "", reset_in or ""), topic, positions, floors, forgotten, ready, scores, records
+        epoch, seq, (resets or "", reset_in or ""), topic, positions, floors, forgotten, ready, scores, records, known
     )
 
 

@@ -8,8 +8,10 @@ from _yadtq.scripts import LUA, script
 # What programs send besides scripts.
 CONNECTING = {"CLIENT|SETINFO", "PING", "INFO", "EVALSHA", "EVAL"}
 LISTENING = {"SUBSCRIBE", "UNSUBSCRIBE"}
-OF_WORKERS = {"take", "settle", "beat", "confirm", "leave", "reposition", "tidy", "unpublished"}
-OF_READERS = {"view", "list", "stats", "workers"}
+OF_WORKERS = {"take", "settle", "beat", "confirm", "leave", "reposition"}
+OF_WORKERS |= {"tidy", "unpublished", "unfinished", "bookmark"}  # while they are the relay
+OF_WORKERS |= {"coordinate", "resign", "bury"}  # server.py and manager.py have the rights of a worker
+OF_READERS = {"view", "list", "stats", "workers", "overview", "match", "statuses", "places"}
 OPENING = {"HMGET", "TIME"}  # what the beginning of each script does, before it does its own
 
 
