@@ -5,7 +5,7 @@ order is that of the topic, not of the numbers: two relays may send at once, and
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 
 from _yadtq.connections import events
@@ -67,7 +67,7 @@ class EventReader:
         """
         return self._read(cursor, self._broker.event_topic(), wanted)
 
-    def follow(self, cursor: Cursor, stop: Callable[[], bool]) -> Iterator[Event | None]:
+    def follow(self, cursor: Cursor, stop: Callable[[], bool]) -> Generator[Event | None]:
         """The events from the cursor on, as they come, until `stop` says so; the cursor goes along.
 
         Gives None whenever there is no further one at once, at least about each second, so that its caller can do

@@ -14,6 +14,8 @@ from _yadtq.topic import Topic
 
 MOST_RANGES = 10_000  # of numbers that were seen; where there are more, the lowest gap between them counts as seen
 
+HIDDEN = re.compile(r"[^ -~]")
+LINE = re.compile(rb'\{"offset":(\d{1,19}),(.*)', re.DOTALL)
 KEY = re.compile(rb"(\d{1,19})-(\d{1,19})")
 TEXTS = ("token", "script", "actor", "action")
 NUMBERS = ("generation", "seq", "epoch")
@@ -81,6 +83,26 @@ class Event:
             text=text,
             **known,
         )
+
+    def to_line(self) -> str:
+        """Its JSON as it is in the topic, in one line that shows everything, with its offset in front."""
+        text = self.text.strip()
+        if not text.isprintable():
+            text = HIDDEN.sub(_shown, text)
+        return f'{{"offset":{self.offset},{text[1:]}'
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Event":
+        """The event that was written so. Raises StrangeEntry."""
+        found = LINE.fullmatch(line)
+        if found is None:
+            raise StrangeEntry("it does not begin with its offset")
+        try:
+            told = json.loads(line)
+            place = (int(told["generation"]), int(told.get("seq", 0)))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise StrangeEntry("it is not JSON") from None
+        return cls.of(Row(int(found[1]), None, b"{" + found[2], 0.0), *place)
 
 
 class Cursor:
@@ -207,6 +229,14 @@ class Cursor:
             self._lasts.insert(place, seq)
         if len(self._firsts) > MOST_RANGES:
             del self._firsts[1], self._lasts[0]
+
+
+def _shown(match: re.Match[str]) -> str:
+    """A character of JSON as it can be shown: outside of text it is only space."""
+    character = match[0]
+    if character.isprintable():
+        return character
+    return " " if character in "\t\n\r" else json.dumps(character)[1:-1]
 
 
 def _instant(at: Any) -> float:

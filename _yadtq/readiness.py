@@ -1,18 +1,22 @@
-"""Whether a worker is ready, for a supervisor: a file that is there, and young, while both servers answer."""
+"""Whether a program is ready, for a supervisor: a file that is there, and young, while what it needs works."""
 
 import contextlib
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 TOUCH_SECONDS = 1.0
 
 
 class Readiness:
-    """Keeps the file. path: '' for none. A process that is stopped or killed leaves it behind, and it grows old."""
+    """Keeps the file. A process that is stopped or killed leaves it behind, and it grows old.
 
-    def __init__(self, path: str) -> None:
+    path: '' for none. servers: those that the program needs.
+    """
+
+    def __init__(self, path: str, servers: Iterable[str] = ("redis", "kafka")) -> None:
         self._path = Path(path) if path else None
-        self._works = {"redis": False, "kafka": False}
+        self._works = dict.fromkeys(servers, False)
         self._touched_at = 0.0
 
     def tell(self, server: str, works: bool) -> None:
