@@ -19,6 +19,7 @@ This file tells the story from top to bottom: the registry of tasks, the client,
 """
 
 import argparse
+import functools
 import itertools
 import math
 import os
@@ -36,11 +37,13 @@ from _yadtq.claims import Assigned, Connection, Read
 from _yadtq.clock import SystemClock
 from _yadtq.connections import consumer, outbox, recovery, relay, servers
 from _yadtq.context import TaskContext, current_task, refuse_while_importing
+from _yadtq.coordinator import Coordinator
 from _yadtq.errors import (
     AmbiguousId, BadArguments, BadHandler, LeaseLapsed, NotInMain, NotRetryable, ProtocolTooNew, QueueFull,
     QueueMissing, RedisRestarted, ServerUnreachable, SettingError, SubmissionRefused, SubmissionUnknown, TaskIdConflict,
     TaskNotFound, UsageError, WaitTimeout, YadtqError,
 )
+from _yadtq.event_reader import Cursor, Event, EventReader
 from _yadtq.failure import Failure
 from _yadtq.handlers import Registered, handler_of, import_modules
 from _yadtq.inbox import Inbox, Stop
@@ -48,17 +51,21 @@ from _yadtq.incarnation import Incarnation, Listener, Woken
 from _yadtq.intake import Intake
 from _yadtq.jobs import Crashed, Ended, Interrupted, Lost, PoolMessage, Printed, TimedOut
 from _yadtq.log import Log, Trouble, visible
-from _yadtq.messages import Call, Header, Submission, decode, encode, in_parts, submission
+from _yadtq.log_file import LogFile
+from _yadtq.logbook import Logbook, search_audit
+from _yadtq.messages import Call, decode, encode, in_parts, submission
+from _yadtq.operations import Operator as Operations
 from _yadtq.pool import Pool
 from _yadtq.readiness import Readiness
 from _yadtq.records import (
-    Attempt, Health, Parameter, Signature, Stats, Task, Worker, about_worker, stats_of, task_of,
-    worker_of,
+    Attempt, Health, Parameter, Signature, Stats, Task, Worker, about_worker, stats_of, task_of, worker_of,
 )
 from _yadtq.settings import SETTINGS, Settings, add_flags, given_flags
 from _yadtq.signals import stopped_by_signals
 from _yadtq.signatures import signature_of
+from _yadtq.snapshots import Casualty, Page, Server, Snapshot, Span, WorkerFailure
 from _yadtq.states import FINAL, SHOWN, STATUSES, STORED
+from _yadtq.submitter import Submitter
 from _yadtq.waiting import Waiting
 # isort: on
 
@@ -68,11 +75,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FINAL", "SETTINGS", "SHOWN", "STATUSES", "STORED", "AmbiguousId", "Attempt", "BadArguments", "BadHandler", "Call",
-    "Failure", "Health", "Log", "NotInMain", "NotRetryable", "Parameter", "ProtocolTooNew", "QueueFull", "QueueMissing",
-    "ServerUnreachable", "SettingError", "Settings", "Signature", "Stats", "SubmissionRefused", "SubmissionUnknown",
-    "Task", "TaskClient", "TaskContext", "TaskIdConflict", "TaskNotFound", "TaskWorker", "UsageError", "WaitTimeout",
-    "Worker", "YadtqError", "add_flags", "birth_of", "create_yadtq", "current_task", "decode", "encode", "given_flags",
-    "registered_tasks", "run_worker", "task", "visible",
+    "Casualty", "Coordinator", "Cursor", "Event", "EventReader", "Failure", "Health", "Log", "LogFile", "Logbook",
+    "NotInMain", "NotRetryable", "Operator", "Page", "Parameter", "ProtocolTooNew", "QueueFull", "QueueMissing",
+    "Readiness", "Server", "ServerUnreachable", "SettingError", "Settings", "Signature", "Snapshot", "Span", "Stats",
+    "SubmissionRefused", "SubmissionUnknown", "Task", "TaskClient", "TaskContext", "TaskIdConflict", "TaskNotFound",
+    "TaskWorker", "Trouble", "UsageError", "WaitTimeout", "Worker", "WorkerFailure", "YadtqError", "add_flags",
+    "birth_of", "create_yadtq", "current_task", "decode", "encode", "given_flags", "registered_tasks", "run_worker",
+    "search_audit", "stopped_by_signals", "task", "visible",
 ]
 # fmt: on
 
@@ -80,13 +89,10 @@ RETRY_SECONDS = 0.5  # between two tries of a server that does not answer
 LEAVE_SECONDS = 3.0  # for what a stopping worker has to tell a Redis that does not answer
 MOST_CLAIMS = 256  # of one take, so that it holds Redis for a few milliseconds at most
 EXIT_OK, EXIT_USAGE = 0, 2
-REFUSALS = {"conflict": TaskIdConflict, "full": QueueFull}  # of the script register, by its word
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Part = list[tuple[Submission, bytes]]  # tasks with their messages
 Tasks: TypeAlias = list[Task]  # TaskClient.list hides the type of that name
 Workers: TypeAlias = list[Worker]
-Problems = dict[str, SubmissionRefused | SubmissionUnknown]  # by task id
 
 # -- the registry of tasks --------------------------------------------------------------------------------------------
 
@@ -145,8 +151,8 @@ class TaskClient:
         self._broker, self._store = broker, result_store
         self._name = f"{socket.gethostname()}-{os.getpid()}~{secrets.token_hex(3)}"
         self._numbers = itertools.count(1)  # of its submissions
-        self._ready = False  # the topics and the queue exist, as far as this client knows
         self._recovery = recovery(result_store, broker)
+        self._submitter = Submitter(result_store, broker, self._read)
         self._waiting = Waiting(result_store)
 
     def __enter__(self) -> "TaskClient":
@@ -180,12 +186,12 @@ class TaskClient:
         """
         tasks = [submission(call, f"{self._name}#{next(self._numbers)}") for call in calls]
         parts = in_parts([(each, each.value()) for each in tasks])
-        self._prepare()
+        self._submitter.prepare()
         accepted: list[str] = []
         failure: SubmissionRefused | SubmissionUnknown | None = None
         for part in parts:
-            if failure is None or self._ready:
-                problems = self._submit(part)
+            if failure is None or self._submitter.ready:
+                problems = self._submitter.submit(part)
             else:  # a server has gone away: the rest is not even registered
                 problems = {each.id: SubmissionRefused.about(each.id, failure) for each, _ in part}
             accepted += [each.id for each, _ in part if each.id not in problems]
@@ -263,7 +269,7 @@ class TaskClient:
 
     def reset(self) -> int:
         """Removes every task that was submitted before, and returns how many. What comes after is kept."""
-        self._prepare()
+        self._submitter.prepare()
         request, ends, sender = secrets.token_hex(8), self._broker.ends(), outbox(self._store, self._broker)
         return int(sender.recorded(lambda: self._read(lambda: self._store.reset(request, ends))))
 
@@ -273,52 +279,26 @@ class TaskClient:
 
     # -- within
 
-    def _submit(self, part: Part) -> Problems:
-        """Registers, publishes, and takes back what Kafka has not acknowledged. Returns what was not accepted."""
-        tasks = [each for each, _ in part]
-        doubts: list[str] = []
-        try:
-            answers = self._read(lambda: self._store.register(tasks, doubts))
-        except (ServerUnreachable, RedisRestarted, QueueMissing) as error:
-            if error.nothing_changed and not doubts:
-                return {each.id: SubmissionRefused.about(each.id, error) for each in tasks}
-            return self._withdraw(tasks, None, error)  # the script may have run, and only the reply was lost
-        pairs = list(zip(part, answers, strict=True))
-        refused: Problems = {each.id: REFUSALS[a.word].about(each.id) for (each, _), a in pairs if a.word in REFUSALS}
-        unsent = [(each, value, a.header.pairs()) for (each, value), a in pairs if a.word == "publish"]
-        try:
-            sent = self._broker.publish_tasks([(each.id, value, header) for each, value, header in unsent])
-        except ServerUnreachable as error:
-            sent = [error] * len(unsent)
-        doubtful = [each for (each, _), answer in pairs if answer.word == "doubtful"]
-        doubtful += [each for (each, _, _), error in zip(unsent, sent, strict=True) if error is not None]
-        reason = next((error for error in sent if error is not None), None)
-        return {**refused, **self._withdraw(doubtful, answers[0].header, reason)}
-
-    def _withdraw(self, tasks: Iterable[Submission], header: Header | None, reason: Exception | None) -> Problems:
-        """Takes submissions back. What a worker has already taken is accepted after all, and is not returned."""
-        problems: Problems = {}
-        answers = True
-        for each in tasks:
-            try:
-                word = self._store.withdraw(each, header) if answers else "unknown"
-            except (ServerUnreachable, QueueMissing, RedisRestarted):
-                word, answers = "unknown", False  # nor can the others be taken back
-            if word != "acknowledged":
-                kind = SubmissionRefused if word == "refused" else SubmissionUnknown
-                problems[each.id] = kind.about(each.id, reason)
-        self._ready = self._ready and not problems  # what comes next asks first whether the servers are there
-        return problems
-
-    def _prepare(self) -> None:
-        """Makes sure, before anything is written, that both servers answer and the topics exist."""
-        if not self._ready:
-            self._broker.create_topics()
-            self._store.ping()
-            self._ready = True
-
     def _read(self, call: Callable[[], Any]) -> Any:
         return self._recovery.opened(call)
+
+
+# -- who looks after a queue -------------------------------------------------------------------------------------------
+
+
+class Operator(Operations):
+    """What the programs that look after a queue see and do. Thread-safe. Connects when it is first used."""
+
+    @functools.cached_property
+    def client(self) -> TaskClient:
+        """For single tasks; it uses the same connections."""
+        return TaskClient(broker=self._broker, result_store=self._store)
+
+    def __enter__(self) -> "Operator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 # -- the worker --------------------------------------------------------------------------------------------------------
