@@ -1,4 +1,4 @@
-"""Opens what needs the redis and kafka packages, and imports them only then: they cost 0.3 s each."""
+"""Opens what needs costly packages (redis, kafka: 0.3 s each), and imports them only then."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from _yadtq.broker import Broker
     from _yadtq.consumer import Consumer
     from _yadtq.event_log import EventLog
+    from _yadtq.metrics import Metrics
+    from _yadtq.picture import Picture
     from _yadtq.store import Store
 
 
@@ -60,3 +62,10 @@ def consumer(broker: "Broker", store: "Store", log: Log, post: Callable[[object]
     from _yadtq.consumer import Consumer
 
     return Consumer(store.settings, broker, Lookout(store, broker, log), post)
+
+
+def metrics(show: "Callable[[], tuple[Picture, bool]]", now: Callable[[], float]) -> "Metrics":
+    """The metrics of a server. show: its picture of the queue, and whether it leads. now: monotonic seconds."""
+    from _yadtq.metrics import Metrics
+
+    return Metrics(show, now)

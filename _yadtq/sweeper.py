@@ -56,7 +56,7 @@ class Sweeper:
         if standing.edition != noted.edition or not noted.is_read(standing):
             return 0
         self._noted = None
-        if self._broker.topic_id() != standing.topic:
+        if standing.topic not in ("", self._broker.topic_id()):  # '': nobody has read it so far, and it is empty
             return 0  # it was made anew just now, and nothing of it has been read
         return self._publish(noted.instant)
 

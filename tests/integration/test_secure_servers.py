@@ -20,11 +20,12 @@ from tests.integration.conftest import RECORDED
 from tests.support.notes import Notes
 from tests.support.programs import RunningProgram
 from tests.support.secured_queue import PROGRAMS, STRANGER, SecuredQueue, secured_queue
+from tests.support.server_program import RunningServer
 from tests.support.servers import ROOT
 from tests.support.waiting import eventually
 from yadtq import Call, SubmissionUnknown, TaskClient
 
-WORKER, CLIENT, READER = PROGRAMS
+WORKER, CLIENT, READER, SERVER = PROGRAMS
 UNREACHABLE = 3  # exit code of client.py
 WRONG = "secret-of-nobody"
 PATIENCE = 12.0  # seconds until a program has said what is wrong, on a busy machine
@@ -118,6 +119,28 @@ def test_a_reader_sees_all_and_changes_nothing(queue: SecuredQueue, worker: Runn
                 (SubmissionUnknown, ServerUnreachable), match="lacks rights for the user 'yadtq-reader'"
             ):
                 change()
+
+
+def test_a_server_lives_on_its_rights_and_tells_no_secret(
+    queue: SecuredQueue, worker: RunningProgram, tmp_path: Path
+) -> None:
+    server = RunningServer(tmp_path / "server", queue.settings(SERVER, log_level="DEBUG", result_ttl=1).environment())
+    try:
+        server.wait_until("leading")
+        with TaskClient(queue.settings(CLIENT)) as client:
+            task_id = client.submit("add", 1, 1)
+            eventually(lambda: server.lines("expire", task_id), 30)
+        queue.redis.restart()
+        eventually(lambda: "back" in server.lines("redis")[-1])
+        server.wait_until("leading")
+        told = [server.program.output, *server.log, server.get("/metrics")[1], server.get("/healthz/ready")[1]]
+    finally:
+        assert server.program.terminate() == 0
+    assert server.lines("lead")
+    assert queue.refused_by_kafka() == []
+    assert queue.refused_by_redis() == []
+    for secret in queue.passwords.values():
+        assert not [text for text in told if secret in text]
 
 
 def events_of(queue: SecuredQueue) -> list[str]:

@@ -79,6 +79,18 @@ def test_it_publishes_nothing_into_a_topic_that_nobody_has_looked_at() -> None:
     assert servers.published == []
 
 
+def test_an_empty_topic_needs_no_reader() -> None:
+    """Only a server runs, and no worker ever did."""
+    servers = Servers("a")
+    servers.topic, servers.positions, servers.end = "", {}, 0
+    servers.sweeper.sweep()
+    assert servers.sweeper.sweep() == 1
+    unread = Servers("b")
+    unread.topic, unread.positions, unread.end = "", {}, 1  # that may be its message
+    unread.sweeper.sweep()
+    assert unread.sweeper.sweep() == 0
+
+
 def test_one_step_publishes_many_in_parts_and_names_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeper_module, "AT_ONCE", 10)
     monkeypatch.setattr(sweeper_module, "MOST", 30)
