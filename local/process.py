@@ -5,6 +5,7 @@ process since is never signalled.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -12,12 +13,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 TETHER = Path(__file__).with_name("tether.py")
 LOG_BYTES = 10_000_000
+
+
+class AlreadyRuns(Exception):
+    """Another process holds the place. pid: its number, where that is known."""
+
+    def __init__(self, pid: int | None) -> None:
+        super().__init__(f"process {pid or '?'} runs already")
+        self.pid = pid
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,22 @@ def write_pid_file(path: Path, pid: int) -> None:
     new = path.with_name(path.name + ".new")
     new.write_text(json.dumps({"pid": pid, "started": start_time(pid), "boot": _boot()}), encoding="ascii")
     new.replace(path)
+
+
+@contextlib.contextmanager
+def alone(pid_file: Path) -> Iterator[None]:
+    """Makes this process the only one that has this pid file, while this lasts. Raises AlreadyRuns, OSError."""
+    pid_file.parent.mkdir(parents=True, exist_ok=True)
+    with pid_file.with_suffix(".lock").open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRuns(running(pid_file)) from None
+        write_pid_file(pid_file, os.getpid())
+        try:
+            yield
+        finally:
+            pid_file.unlink(missing_ok=True)
 
 
 def running(path: Path) -> int | None:
