@@ -18,7 +18,9 @@ if not newest[1] or offsets(newest[1]) == '' or tonumber(newest[2]) <= now - ton
   local read, parts = redis.call('HGETALL', P .. 'positions'), {}
   for i = 1, #read, 2 do parts[#parts + 1] = read[i] .. ':' .. read[i + 1] end
   local bookmark = edition .. ' ' .. table.concat(parts, ' ')
-  redis.call('ZADD', P .. 'bookmarks', 'NX', string.format('%d', now), bookmark)     -- since when it has stood there
+  if #parts > 0 then                             -- NX: it tells since when it has stood there
+    redis.call('ZADD', P .. 'bookmarks', 'NX', string.format('%d', now), bookmark)
+  end
   redis.call('ZREMRANGEBYRANK', P .. 'bookmarks', 0, -1001)
 end
 local found = redis.call('ZREVRANGEBYSCORE', P .. 'bookmarks', ARGV[1], '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
