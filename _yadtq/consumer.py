@@ -31,7 +31,8 @@ COMMIT_SECONDS = 1.0
 PROBE_SECONDS = 3.0  # how often: is Kafka there, and is the topic still the one that is read?
 UNEASY_SECONDS = 1.0  # the same, when it does not seem so
 RECONNECT_SECONDS = 0.5
-STALLED_PROBES = 4  # in which nothing came of a partition that has more
+STALLED_PROBES = 4  # in which nothing came of a partition that has more, or it was not placed
+UNPLACED = -1
 METADATA_MS = 3000  # new partitions are seen after so long
 SESSION_MS, HEARTBEAT_MS = 6000, 500  # measured: takeover 6 s after a SIGKILL, 0.3 s to join or to leave
 
@@ -215,9 +216,13 @@ class Consumer(threading.Thread):
         self._notice_stall(topic)
 
     def _notice_stall(self, topic: Topic) -> None:
-        """Raises OutOfStep when nothing has come of a partition for several probes, though Kafka holds more of it."""
+        """Raises OutOfStep when nothing has come of a partition for several probes, though Kafka holds more of it.
+
+        So it does when nobody says where a partition is to be read on.
+        """
         held_back, self._held_back = self._held_back, False
         still = {p: at for p, at in self._position.items() if at < topic.ends.get(p, 0) and not held_back}
+        still |= dict.fromkeys(self._announced - self._position.keys(), UNPLACED)
         before = self._still
         self._still = {p: (at, before[p][1] + 1 if before.get(p, ())[:1] == (at,) else 1) for p, at in still.items()}
         stalled = [p for p, (_, probes) in self._still.items() if probes >= STALLED_PROBES]
@@ -226,8 +231,11 @@ class Consumer(threading.Thread):
         ends = self._broker.readable_ends()
         for partition in stalled:
             at, end = self._still.pop(partition)[0], ends.get(partition, 0)
+            name = f"partition {partition} of {topic.name}"
+            if at == UNPLACED:
+                self._tell(f"it was not said where {name} is to be read on: connecting anew")
+                raise OutOfStep
             if at < end:
-                name = f"partition {partition} of {topic.name}"
                 self._tell(f"nothing comes of {name}, which holds {end - at:,} more messages: connecting anew")
                 raise OutOfStep
 

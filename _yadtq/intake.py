@@ -5,7 +5,7 @@ anew; what it had read from the old place still arrives, and is known by the num
 A reader is of one topic, and of one edition of it: of another one, it begins anew as a whole.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from _yadtq.claims import Answer, Assigned, Read
@@ -55,19 +55,20 @@ class Intake:
         self._placements: dict[int, int] = {}  # partition → number of its newest placing
         self._next: dict[int, Read] = {}  # partition → its newest read
 
-    def assign(self, assigned: Iterable[Assigned], standing: Standing) -> list[Order]:
+    def assign(self, assigned: Sequence[Assigned], standing: Standing) -> list[Order]:
         """The group gave partitions to the reader, and it is known where the queue is: start there.
 
-        When the queue reads another topic than the reader, or reads it from elsewhere since, nothing is placed.
+        When the queue reads another topic than the reader, or reads it from elsewhere since, nothing is placed. Only
+        the newest reader counts: what an earlier one was given may still have waited for Redis.
         """
+        newest = max(each.reader for each in assigned)
         orders: list[Order] = []
-        for each in assigned:
-            if each.reader != self._reader:
-                orders += self._drop()
-                self._reader = each.reader
-            if each.topic and standing.topic and each.topic != standing.topic:
-                return [*orders, *self._anew()]
-            if self._placements and standing.edition != self.edition:
+        if newest != self._reader:
+            orders += self._drop()
+            self._reader = newest
+        for each in (each for each in assigned if each.reader == newest):
+            is_other = each.topic and standing.topic and each.topic != standing.topic
+            if is_other or (self._placements and standing.edition != self.edition):
                 return [*orders, *self._anew()]
             self.edition = standing.edition
             orders += [

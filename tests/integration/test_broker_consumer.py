@@ -283,7 +283,7 @@ def test_a_partition_that_stalls_is_read_by_a_new_consumer(
     founded(settings)
     reading = start()
     reading.assigned(12)
-    stalled, moving = reading.place(0, None), reading.place(1, None)
+    stalled, moving, *_ = [reading.place(partition, None) for partition in range(12)]
     eventually(lambda: reading.reads(stalled) and reading.reads(moving), 20, "both placed")
     consumer = reading.consumer._consumer
     subscriptions = consumer._fetcher._subscriptions
@@ -300,6 +300,20 @@ def test_a_partition_that_stalls_is_read_by_a_new_consumer(
     eventually(lambda: reading.offsets(placement) == [0, 1, 2], 20, "what had stalled")
 
 
+def test_a_partition_that_nobody_places_is_asked_for_by_a_new_consumer(
+    settings: Settings, topic: str, start: Callable[[], Reading], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "PROBE_SECONDS", 0.3)
+    founded(settings)
+    reading = start()
+    reading.assigned(12)
+    for partition in range(11):
+        reading.place(partition, None)
+    eventually(lambda: len(reading.of(Assigned)) >= 2, 20, "another assignment")
+    (line,) = [each.problem for each in reading.of(Connection) if each.problem]
+    assert line == f"it was not said where partition 11 of {topic} is to be read on: connecting anew"
+
+
 def test_a_reader_that_waits_for_answers_does_not_stall(
     settings: Settings, topic: str, start: Callable[[], Reading], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,7 +323,8 @@ def test_a_reader_that_waits_for_answers_does_not_stall(
     send(settings, topic, 3000)
     reading = start()
     reading.assigned(12)
-    placement, looks = reading.place(0, None), Looks(reading, monkeypatch)
+    placement, *_ = [reading.place(partition, None) for partition in range(12)]
+    looks = Looks(reading, monkeypatch)
     eventually(lambda: len(reading.offsets(placement)) >= 100, 20, "100 messages")
     looks.wait_for(2 * consumer_module.STALLED_PROBES)
     assert len(reading.of(Assigned)) == 1

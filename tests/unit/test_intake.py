@@ -178,8 +178,16 @@ def test_a_reader_that_took_the_place_of_another_one_is_not_told_to_go() -> None
     both = [*assigned(0), *assigned(0, 1, reader=1)]
     orders = intake.assign(both[1:], standing("8-3", p0=1))
     assert orders == [Done(2, 0, None), Place(0, 1, 2), Place(1, None, 3)]
-    assert intake.assign(both, standing("8-3", p0=1))[0] == Place(0, 1, 4)
-    assert intake.add(read(0, 1, 1, 4)) == [Done(1, 0, None)]  # the last one counts
+    assert intake.assign(both, standing("8-3", p0=1)) == [Place(0, 1, 4), Place(1, None, 5)]
+
+
+def test_what_an_earlier_reader_was_given_does_not_hide_what_the_newest_one_was() -> None:
+    """Both waited for a Redis that did not answer, and meanwhile the queue began to read from elsewhere."""
+    intake = Intake()
+    intake.assign(assigned(0, reader=1), standing("7-1"))
+    waited = [*assigned(0, reader=1), *assigned(0, 1, reader=2)]
+    assert intake.assign(waited, standing("8-3", p0=4)) == [Place(0, 4, 2), Place(1, None, 3)]
+    assert intake.edition == "8-3"
 
 
 def test_a_take_carries_a_bounded_number_of_bytes() -> None:
