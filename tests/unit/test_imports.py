@@ -32,6 +32,9 @@ COSTLY = {
     "kafka": ("_yadtq/broker.py", "_yadtq/consumer.py", "_yadtq/event_log.py"),
     "tabulate": ("shell/render.py",),
     "prompt_toolkit": ("shell/", "dashboard/"),
+    "prometheus_client": ("_yadtq/metrics.py",),
+    "starlette": ("server.py", "dashboard/web/"),
+    "uvicorn": ("server.py", "dashboard/web/"),
 }
 MOST_LINES = {"yadtq.py": 600}
 MOST_FILE_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 400, 40, 5
