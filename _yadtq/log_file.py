@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import TextIO
 
 BYTES, KEPT = 10_000_000, 5  # of one file; older files
+MODE = 0o640  # names and errors are in them
 PART = 64_000  # characters written at once: so much a file may be larger than its bound
 
 
@@ -51,7 +53,7 @@ class LogFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _open(self) -> None:
-        self._file = self._path.open("ab", buffering=0)
+        self._file = FileIO(self._path, "ab", opener=lambda path, flags: os.open(path, flags, MODE))
 
     def _turn_over(self) -> None:
         """Makes sure that the file is the one of that name, and not full."""

@@ -38,6 +38,7 @@ def test_the_files_do_not_grow_beyond_their_bound(tmp_path: Path) -> None:
     sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
     assert sizes.keys() == {"server.log", "server.log.1", "server.log.2", "server.log.3"}
     assert max(sizes.values()) <= 2_000 + 200
+    assert {path.stat().st_mode & 0o007 for path in tmp_path.iterdir()} == {0}  # not for everybody
     kept = lines(tmp_path)
     assert kept == also.getvalue().splitlines()[-len(kept) :]
     assert "id299" in kept[-1]
