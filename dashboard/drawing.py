@@ -40,6 +40,7 @@ BODIES: dict[str, Section] = {
     SERVERS: servers.servers,
 }
 ASKED = {PREFIX: "id begins with", TASK: "name of the task", WORKER: "name of the worker"}
+OPENED_HINT = "Esc back  ↑↓ move  Enter open  p pause  ? keys  q quit"
 HINT = "? keys  Enter open  / id  n name  w worker  s state  p pause  q quit"
 
 
@@ -161,5 +162,5 @@ def footer(view: View, seen: Shown, columns: int) -> Line:
         asked: Line = (("title", f"{ASKED[view.typing]}: "), ("", shown(view.typed)), ("cursor", " "))
         return ends(asked, text("Enter shows them  Esc leaves it", "dim"), columns)
     where = details.position(view, seen)
-    hint = f"Esc back  {HINT}" if view.opened or view.helping else HINT
+    hint = OPENED_HINT if view.opened or view.helping else HINT
     return ends(text(hint, "dim"), text(where, "dim"), columns)

@@ -15,8 +15,8 @@ INTERVAL, SLOWEST = 1.0, 5.0
 """Seconds between two looks; while a server is down the pause doubles, up to the slowest."""
 SPANS = 180
 """Parts of the last hour whose throughput is asked for: 20 s each."""
-MOMENTS = 9_000
-"""Waiting ages that are remembered: an hour of them, also for a web page, which looks each 0.4 s."""
+HOUR = 3600.0
+"""Seconds for which waiting ages are remembered."""
 RATE_SECONDS = 10.0
 """Time over which a worker's rate is measured, at least."""
 
@@ -125,7 +125,7 @@ class Source:
     def _news(self, before: Picture, wanted: Wanted) -> Picture:
         snapshot = self._operator.snapshot(spans=SPANS)
         now = time.monotonic()
-        earlier = deque((moment for moment in before.moments if moment.at < snapshot.at), MOMENTS - 1)
+        earlier = (moment for moment in before.moments if snapshot.at - HOUR <= moment.at < snapshot.at)
         moments = (*earlier, Moment(snapshot.at, snapshot.waiting_seconds))
         self._rates.note(now, snapshot)
         # What was fetched for an earlier snapshot must not stand beside this one.
