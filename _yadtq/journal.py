@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from _yadtq.errors import SettingError
 
@@ -73,7 +73,7 @@ class Journal:
             self.close()
             raise
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -124,13 +124,13 @@ class Journal:
             for each in self._files:
                 each.number = max(each.aside(), default=0) + 1
                 if each.path.exists() and each.path.stat().st_size:
-                    each.path.replace(each.numbered(each.number))
+                    os.replace(each.path, each.numbered(each.number))
                     each.number += 1
                     self.notes.append(f"{each.path} was there, and {STATE} was not: it is kept under another name")
             self._record()
         for each in self._files:
             if each.numbered(each.number).exists():  # it was being moved aside
-                each.numbered(each.number).replace(each.path)
+                os.replace(each.numbered(each.number), each.path)
             self._open(each)
             self._cut_back(each)
             self._drop_oldest(each)
@@ -209,7 +209,8 @@ class Journal:
     def _drop_oldest(self, each: _File) -> None:
         for number in each.aside():
             if number < each.number - self._keep:
-                each.numbered(number).unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(each.numbered(number))
 
 
 # -- reading it, also while it is written

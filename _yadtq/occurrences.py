@@ -31,6 +31,8 @@ OF_TASK = {
     "requeue": "a person starts it again",
     "expire": "its life time is over: it is removed",
 }
+# The same, of what the history of a task has from elsewhere in an event.
+OF_HISTORY = {"read": "its message was read from Kafka", "reset": "the queue was reset, and {removed} tasks removed"}
 # What is said of a call as a whole, by its action.
 OF_CALL = {
     "join": "the worker joins",
@@ -126,7 +128,7 @@ class _Fields(dict[str, Any]):
 
 
 def _words(entry: Mapping[str, Any]) -> str:
-    words = OF_TASK.get(entry["action"], "")
+    words = OF_TASK.get(entry["action"]) or OF_HISTORY.get(entry["action"])
     if not words:
         return ""
     told = _Fields(entry)

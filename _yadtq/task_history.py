@@ -139,8 +139,8 @@ class TaskSearch:
 
     def needles(self) -> tuple[bytes, ...]:
         """What stands in the JSON of each event that matters, in one of the ways in which JSON can be written."""
-        text = json.dumps(self._prefix, ensure_ascii=False)[:-1]
-        ways = {text, text.replace("/", "\\/"), json.dumps(self._prefix)[:-1]}
+        texts = {json.dumps(self._prefix, ensure_ascii=ascii_only)[:-1] for ascii_only in (True, False)}
+        ways = texts | {text.replace("/", "\\/") for text in texts}
         return (*sorted(way.encode("utf-8", "replace") for way in ways), b'"reset"')
 
     def wants(self, text: bytes) -> bool:
