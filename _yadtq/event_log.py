@@ -37,9 +37,9 @@ class EventLog:
             offset, sent = outcome + 1, sent + 1
         return sent, offset, None
 
-    def begin(self, generation: int, kept: int) -> int:
-        """Appends the marker of a generation. kept: seq that Redis had. Returns its offset."""
-        (outcome,) = self._broker.publish_events([marker(generation, kept)])
+    def begin(self, generation: int, before: int, kept: int) -> int:
+        """Appends the marker of a generation: see there. Returns its offset."""
+        (outcome,) = self._broker.publish_events([marker(generation, before, kept)])
         if isinstance(outcome, Exception):
             raise ServerUnreachable("kafka", f"Kafka has not taken an event: {outcome}; it is tried again")
         return outcome

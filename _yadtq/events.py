@@ -19,6 +19,7 @@ LINE = re.compile(rb'\{"offset":(\d{1,19}),(.*)', re.DOTALL)
 KEY = re.compile(rb"(\d{1,19})-(\d{1,19})")
 TEXTS = ("token", "script", "actor", "action")
 NUMBERS = ("generation", "seq", "epoch")
+MARKED = ("before", "kept")  # numbers of a marker
 
 
 def _no_number(word: str) -> None:
@@ -68,7 +69,7 @@ class Event:
         told = {"action": "", "tasks": []} | (marker if seq == 0 else {}) | told
         if not all(isinstance(told.get(name), str) for name in TEXTS):
             raise StrangeEntry("it lacks a field")
-        if not all(type(told.get(name)) is int for name in (*NUMBERS, *(["kept"] if seq == 0 else []))):
+        if not all(type(told.get(name)) is int for name in (*NUMBERS, *(MARKED if seq == 0 else ()))):
             raise StrangeEntry("it lacks a number")
         if seq == 0 and told["action"] != "generation":
             raise StrangeEntry("it has no number and is no marker")
@@ -109,13 +110,13 @@ class Cursor:
     """Where a reader has got to, and what it must remember to go on exactly. Pure: messages go in, events come out.
 
     topic: id of the topic, '' before the first look. offset: of the next message, -1: the first that there is.
-    generation: the newest seen. highest: the highest number seen in this topic. seen: the numbers that were seen,
-    first and last of each range.
+    generation: the oldest that counts from here on. began: that of the last marker. highest: the highest number seen in
+    this topic. seen: the numbers that were seen, first and last of each range.
     """
 
     def __init__(self, offset: int = -1) -> None:
         self.topic, self.offset = "", offset
-        self.generation = self.highest = 0
+        self.generation = self.began = self.highest = 0
         self._firsts: list[int] = []
         self._lasts: list[int] = []
 
@@ -126,7 +127,7 @@ class Cursor:
 
     def to_json(self) -> str:
         """The cursor as text, for a file."""
-        names = ("topic", "offset", "generation", "highest", "seen")
+        names = ("topic", "offset", "generation", "began", "highest", "seen")
         return json.dumps({name: getattr(self, name) for name in names})
 
     @classmethod
@@ -136,7 +137,8 @@ class Cursor:
         try:
             cursor = cls(int(told["offset"]))
             cursor.topic = str(told["topic"])
-            cursor.generation, cursor.highest = int(told["generation"]), int(told["highest"])
+            cursor.generation, cursor.began = int(told["generation"]), int(told["began"])
+            cursor.highest = int(told["highest"])
             cursor._firsts = [int(first) for first, _ in told["seen"]]
             cursor._lasts = [int(last) for _, last in told["seen"]]
         except (KeyError, TypeError) as error:
@@ -157,15 +159,16 @@ class Cursor:
         if key is None:
             raise StrangeEntry("its key is not <generation>-<seq>")
         generation, seq = int(key[1]), int(key[2])
-        if generation < self.generation or (self.has_seen(seq) if seq else generation == self.generation):
+        if generation < self.generation or (self.has_seen(seq) if seq else generation == self.began):
             return None
         if seq and wanted and not wanted(row.value or b""):
             self._note(generation, seq)
             return None
         event = Event.of(row, generation, seq)
         if seq == 0:
-            self._begin(event.fields["kept"])
-        self._note(generation, seq)
+            self._begin(generation, event.fields["before"], event.fields["kept"])
+        else:
+            self._note(generation, seq)
         return event
 
     def has_seen(self, seq: int) -> bool:
@@ -188,7 +191,7 @@ class Cursor:
         start, end = topic.starts[0], topic.ends[0]
         before, known, self.topic = self.offset, self.topic, topic.id or self.topic
         if known != self.topic and known:
-            self.offset, self.generation, self.highest = start, 0, 0
+            self.offset, self.generation, self.began, self.highest = start, 0, 0, 0
             return f"{topic.name} was deleted or made anew: it is read from its beginning"
         if start <= before <= end:
             return ""
@@ -201,8 +204,9 @@ class Cursor:
             return ""
         return f"Kafka has deleted offsets {before:,} to {start - 1:,} of {topic.name} unread: their events are missing"
 
-    def _begin(self, kept: int) -> None:
+    def _begin(self, generation: int, before: int, kept: int) -> None:
         """A generation begins: its numbers go on behind what was known then; what was seen above was of another log."""
+        self.began, self.generation = generation, max(self.generation, before + 1)
         highest = max(self.highest, kept)
         while self._firsts and self._firsts[-1] > highest:
             self._firsts.pop()
@@ -212,8 +216,6 @@ class Cursor:
 
     def _note(self, generation: int, seq: int) -> None:
         self.generation, self.highest = generation, max(self.highest, seq)
-        if seq == 0:
-            return
         place = bisect_right(self._firsts, seq)  # of the range behind it
         joins_before = place > 0 and self._lasts[place - 1] == seq - 1
         joins_behind = place < len(self._firsts) and self._firsts[place] == seq + 1

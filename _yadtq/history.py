@@ -1,7 +1,9 @@
 """The entries of the event log, and which of them count.
 
-An entry counts unless it lies behind a marker of a newer generation than its own: then a late relay has sent what Redis
-had forgotten when that generation began (rule void). What counts may be there twice, after a crash; `seq` tells.
+An entry is void when it lies behind a marker that ended its generation, or behind an entry of a newer one: a late relay
+has sent what Redis had forgotten when that began (rule void). A marker names the generation that it ends, the newest
+that its sender knew: the sender may have died, and its marker come late, into a queue that has gone on without it.
+What counts may be there twice, after a crash; `seq` tells.
 """
 
 import heapq
@@ -40,9 +42,13 @@ def stamped(generation: str, entry: str, event: str) -> tuple[str, str]:
     return f"{generation}-{entry.rpartition('-')[2]}", f'{{"generation":{generation},"token":"{entry}",{event[1:]}'
 
 
-def marker(generation: int, kept: int) -> tuple[str, str]:
-    """With which a generation begins: key and value. kept: seq up to which Redis itself had kept all."""
-    return f"{generation}-0", json.dumps({"generation": generation, "action": "generation", "kept": kept})
+def marker(generation: int, before: int, kept: int) -> tuple[str, str]:
+    """With which a generation begins: key and value.
+
+    before: the newest generation that it ends. kept: seq up to which Redis itself had kept all.
+    """
+    told = {"generation": generation, "action": "generation", "before": before, "kept": kept}
+    return f"{generation}-0", json.dumps(told)
 
 
 def entry_of(key: bytes, value: bytes) -> Entry:
@@ -56,12 +62,14 @@ class History:
     """The entries that count and that Redis has forgotten, in their order. Pure: entries go in as the log has them.
 
     generation: which Redis was in. kept: seq up to which it knows all. gaps: numbers that the log lacks, first and last
-    of each. began: generation → up to which seq all was known when it began. newest: the highest generation seen.
+    of each. began: generation → up to which seq all was known when it began. newest: the highest generation seen, of
+    markers whose sender gave up too.
     strange: calls of later generations under numbers that Redis has given to others: it is of a branch that was left.
     """
 
     def __init__(self, generation: int, kept: int) -> None:
         self.newest, self.reached = generation, kept
+        self._lives = generation  # the oldest generation whose entries count from here on
         self.strange = self._first = 0
         self._before, self._kept = generation, kept
         self.gaps: list[tuple[int, int]] = []
@@ -71,13 +79,16 @@ class History:
 
     def add(self, entry: Entry) -> Iterator[Entry]:
         """Takes the next entry of the log; gives those whose turn it is."""
-        if entry.generation < self.newest:
+        if entry.generation < self._lives:
             return
         self._first = self._first or entry.generation
-        self.newest = entry.generation
+        self.newest = max(self.newest, entry.generation)
         if entry.seq == 0:
-            self.began[entry.generation] = max(self._highest, int(json.loads(entry.event)["kept"]), self._kept)
+            told = json.loads(entry.event)
+            self._lives = max(self._lives, int(told["before"]) + 1)
+            self.began[entry.generation] = max(self._highest, int(told["kept"]), self._kept)
             return
+        self._lives = entry.generation
         self._highest = max(self._highest, entry.seq)
         self.strange += (
             self._before > 0 and entry.seq <= self._kept and int(entry.token.partition("-")[0]) > self._before

@@ -116,9 +116,11 @@ class Recovery:
         self._broker.create_topics()
         steps = _Steps(self._store, leading)
         first, end = leading.offset, self._broker.events_end()
-        newer = self._read(leading, steps, first, end)
+        newer = self._read(steps, first, end, leading.generation)
         if not newer:  # only then: a marker that nobody opens would void what another Redis still sends
-            newer = self._read(leading, steps, max(first, end), self._log.begin(leading.generation, leading.kept))
+            before = steps.newest
+            marked = self._log.begin(leading.generation, before, leading.kept)
+            newer = self._read(steps, max(first, end), marked, before + 1)
         if newer:
             return newer
         steps.end()
@@ -130,10 +132,10 @@ class Recovery:
             self._tell(f"{steps.missing} events are neither in Redis nor in Kafka; their messages are read again")
         return 0
 
-    def _read(self, leading: "Leading", steps: "_Steps", first: int, end: int) -> int:
-        """A part of the log. Returns 0, or a generation in it that is not older. Raises QueueMissing."""
+    def _read(self, steps: "_Steps", first: int, end: int, limit: int) -> int:
+        """A part of the log. Returns 0, or a generation in it that is not below the limit. Raises QueueMissing."""
         for entry in self._log.read(first, end):
-            if entry.generation >= leading.generation:
+            if entry.generation >= limit:
                 return entry.generation
             steps.add(entry)
             if steps.strange:
@@ -167,6 +169,11 @@ class _Steps:
             self._add(due)
         if self._step:
             self._apply()
+
+    @property
+    def newest(self) -> int:
+        """See History."""
+        return self._history.newest
 
     @property
     def strange(self) -> int:

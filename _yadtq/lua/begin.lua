@@ -29,8 +29,8 @@ local attempt = tonumber(head[4] or 0) + 1
 -- clock that steps back would let the marker of an attempt that was given up come late, and be the newer one.
 local first = (head[2] or '0') == '0' and now or 0
 local generation = math.max(first, tonumber(head[2] or 0) + 1, tonumber(head[8] or 0) + 1, tonumber(ARGV[5]))
--- What an earlier leader has applied since this server started, Redis had not kept.
-local kept = head[6] == ARGV[6] and head[10] or head[9] or '0'
+-- What an earlier leader has applied, Redis had not kept, also when it was restarted since: open forgets the number.
+local kept = head[10] or head[9] or '0'
 redis.call('HSET', KEYS[1], 'attempt', string.format('%d', attempt), 'attempt_by', ARGV[2], 'attempt_run', ARGV[6],
            'attempt_until', string.format('%d', now + tonumber(ARGV[3])), 'proposed', string.format('%d', generation),
            'kept', kept)

@@ -14,7 +14,7 @@ table.sort(names, function(a, b) return (tonumber(a) or math.huge) < (tonumber(b
 for i = 1, #names - 100 do redis.call('HDEL', P .. 'generations', names[i]) end
 
 redis.call('HSET', KEYS[1], 'generation', ARGV[4], 'run', run, 'mode', 'quarantine', 'clock_at', string.format('%d', now))
-redis.call('HDEL', KEYS[1], 'relay', 'relay_until', 'attempt_by', 'attempt_until', 'sweep_cursor', 'sweep_for')
+redis.call('HDEL', KEYS[1], 'relay', 'relay_until', 'attempt_by', 'attempt_until', 'kept', 'sweep_cursor', 'sweep_for')
 redis.call('DEL', P .. 'unconfirmed', P .. 'idle')
 local clock = lease_clock()
 local leases = redis.call('ZRANGE', P .. 'leases', 0, -1, 'WITHSCORES')

@@ -268,7 +268,7 @@ def test_the_log_is_read_from_what_the_outbox_left_last(queue: ScriptQueue) -> N
 
 def test_who_finds_a_newer_generation_in_the_log_begins_anew(queue: ScriptQueue) -> None:
     newer = queue.redis.time()[0] * 1000 + 3_600_000
-    queue.topic.begin(newer, 0)
+    queue.topic.begin(newer, newer - 1, 0)
     queue.register(queue.task("a"))
     queue.restart()
     assert queue.lead() == "open"

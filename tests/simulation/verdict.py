@@ -68,14 +68,15 @@ def judge(world: "World") -> None:
 def event_log(world: "World") -> list[Event]:
     """The events that count, in order. Raises Violation where one is missing or two have one number."""
     events: dict[int, Event] = {}
-    newest = 0
+    lives = 0  # the oldest generation whose events count from here on
     for record in world.kafka.events:
         event = json.loads(record.value)
-        if event["generation"] < newest:
-            continue  # void
-        newest = generation = event.pop("generation")
         if event.get("action") == "generation":
+            lives = max(lives, event["before"] + 1)
             continue
+        if event["generation"] < lives:
+            continue  # void
+        lives = generation = event.pop("generation")
         if record.key != f"{generation}-{event['seq']}".encode():
             raise Violation(f"an event with the number {event['seq']} has the key {record.key!r}")
         if events.setdefault(event["seq"], event) != event:

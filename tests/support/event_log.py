@@ -7,7 +7,6 @@ had, a marker begins the next generation; what an older one sends behind it is v
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 MARKER = "generation"  # the action of a marker, and the field that every event has
@@ -42,15 +41,19 @@ def read_log(rows: Iterable[tuple[bytes, bytes]]) -> EventLog:
     events: dict[tuple[int, int], Event] = {}
     void: list[Event] = []
     repeats = reached = 0
-    for event, marker, newest in zip(told, began, accumulate(began, max), strict=True):
+    lives = 0  # the oldest generation whose events count from here on
+    for event, marker in zip(told, began, strict=True):
         generation = int(event[MARKER])
         place = (0 if generations else generation, int(event.get("seq", 0)))
         if marker:
+            lives = max(lives, int(event["before"]) + 1)
             reached = max((seq for _, seq in events), default=0)
             continue
-        if generation < newest:
+        if generation < lives:
             void.append(event)
-        elif place in events:
+            continue
+        lives = generation
+        if place in events:
             repeats += 1
         else:
             events[place] = event

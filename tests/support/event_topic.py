@@ -18,9 +18,9 @@ class EventTopic:
             self.entries.append(entry_of(key.encode(), value.encode()))
         return len(entries), len(self.entries), None
 
-    def begin(self, generation: int, kept: int) -> int:
+    def begin(self, generation: int, before: int, kept: int) -> int:
         """Takes the marker of a generation. Returns its offset."""
-        key, value = marker(generation, kept)
+        key, value = marker(generation, before, kept)
         self.entries.append(entry_of(key.encode(), value.encode()))
         return len(self.entries) - 1
 

@@ -60,7 +60,7 @@ class ScriptQueue:
         """Begins the queue with an empty event log; nothing happens to one that is open."""
         leading = self.store.begin("test", True, generation)
         if isinstance(leading, Leading):
-            self.topic.begin(generation, 0)
+            self.topic.begin(generation, 0, 0)
             self.store.open(dataclasses.replace(leading, generation=generation), {str(generation): "0"})
 
     def begin_anew(self) -> None:

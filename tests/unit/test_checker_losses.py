@@ -26,8 +26,8 @@ EVERYBODY = frozenset({"w1", "w2"})
 LOSS = Fault("redis-restore", 4.5, 5.0, workers=EVERYBODY, mends="outage", forgets_since=2.0)
 
 
-def marker(generation: int) -> Mapping[str, Any]:
-    return {"generation": generation, "action": "generation"}
+def marker(generation: int, before: int | None = None) -> Mapping[str, Any]:
+    return {"generation": generation, "action": "generation", "before": generation - 1 if before is None else before}
 
 
 def event(generation: int, seq: int, *told: tuple[str, str, int]) -> Mapping[str, Any]:
@@ -62,6 +62,12 @@ def test_what_an_older_generation_sends_behind_a_marker_is_void() -> None:
     log = read_log(rows(marker(1), event(1, 1), marker(5), late, event(5, 2, ("take", "a", 1))))
     assert log.void == (late,)
     assert numbers(log.events) == [(1, 1), (5, 2)]
+
+
+def test_a_marker_whose_sender_gave_up_ends_only_what_it_knew() -> None:
+    log = read_log(rows(marker(1), marker(5, 1), event(5, 1), marker(9, 1), event(5, 2), event(1, 2)))
+    assert numbers(log.events) == [(5, 1), (5, 2)]
+    assert numbers(log.void) == [(1, 2)]
 
 
 def test_a_marker_that_comes_late_or_twice_begins_nothing() -> None:

@@ -7,14 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from _yadtq.history import REORDERED, Entry, History, entry_of, stamped
+from _yadtq.history import marker as written_marker
 
 
 def event(seq: int, generation: int = 1) -> Entry:
     return Entry(seq, generation, f"{generation}-{seq}", f'{{"seq":{seq}}}')
 
 
-def marker(generation: int, kept: int) -> Entry:
-    return Entry(0, generation, "", json.dumps({"generation": generation, "action": "generation", "kept": kept}))
+def marker(generation: int, kept: int, before: int | None = None) -> Entry:
+    key, value = written_marker(generation, generation - 1 if before is None else before, kept)
+    return entry_of(key.encode(), value.encode())
 
 
 def read(history: History, *entries: Entry) -> list[int]:
@@ -34,7 +36,9 @@ def test_an_entry_is_read_as_it_was_sent() -> None:
 
 
 def test_a_marker_has_the_number_zero() -> None:
-    entry = entry_of(b"9-0", b'{"generation": 9, "action": "generation", "kept": 4}')
+    key, value = written_marker(9, 7, 4)
+    assert json.loads(value) == {"generation": 9, "action": "generation", "before": 7, "kept": 4}
+    entry = entry_of(key.encode(), value.encode())
     assert (entry.seq, entry.generation, entry.token) == (0, 9, "")
 
 
@@ -71,6 +75,13 @@ def test_behind_a_marker_of_a_newer_generation_it_is_void() -> None:
     found = [due for entry in (event(1), event(2), marker(2, 2), late, new, event(4)) for due in history.add(entry)]
     assert [*found, *history.rest()] == [event(1), event(2), new]
     assert (history.newest, history.forgotten()) == (2, "3")
+
+
+def test_a_marker_whose_sender_gave_up_ends_only_what_it_knew() -> None:
+    """It comes late, into a queue that has gone on with a lower generation: Redis had forgotten that one began."""
+    history = History(1, 0)
+    assert read(history, event(1), marker(5, 1, 1), event(2, 5), marker(9, 0, 1), event(3, 5), event(3)) == [1, 2, 3]
+    assert history.newest == 9
 
 
 def test_also_behind_a_newer_entry_whose_marker_the_log_has_lost() -> None:
