@@ -20,14 +20,18 @@ MOST_STREAMS = 200
 
 
 class Audience:
-    """The one picture, for requests (threads) and for streams (the event loop)."""
+    """The one picture, for requests (threads) and for streams (the event loop).
 
-    def __init__(self, operator: Reads, queue: str) -> None:
+    quick_seconds: between two looks at the queue while somebody looks at a page.
+    """
+
+    def __init__(self, operator: Reads, queue: str, quick_seconds: float = QUICK_SECONDS) -> None:
         self._source = Source(operator, queue, self._changed)
         self._source.every(SLOW_SECONDS)
+        self._quick_seconds = quick_seconds
         self._came_at = 0.0
         self._condition = threading.Condition()
-        self._wakes: set[Callable[[], None]] = set()
+        self._wakes: set[Callable[[], object]] = set()
         self._looks = 0  # at the queue, so far
         self._looked_at = time.monotonic()
         self.closing = False
@@ -55,21 +59,21 @@ class Audience:
     def came(self) -> Picture:
         """Somebody looks at a page. Waits a moment when the picture is old and could be newer."""
         self._came_at = time.monotonic()
-        self._source.every(QUICK_SECONDS)
+        self._source.every(self._quick_seconds)
         with self._condition:
             looks = self._looks
-            if not self._fresh():
+            if not self.picture.trouble:
                 self._condition.wait_for(lambda: self._fresh() or self._looks >= looks + 2, PATIENCE_SECONDS)
         return self.picture
 
     @contextmanager
-    def stream(self, wake: Callable[[], None]) -> Iterator[bool]:
+    def stream(self, wake: Callable[[], object]) -> Iterator[bool]:
         """Calls `wake`, from another thread, whenever there is a new picture. False: there are too many streams."""
         with self._condition:
             room = len(self._wakes) < MOST_STREAMS
             if room:
                 self._wakes.add(wake)
-        self._source.every(QUICK_SECONDS)
+        self._source.every(self._quick_seconds)
         try:
             yield room
         finally:

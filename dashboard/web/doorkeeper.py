@@ -64,7 +64,7 @@ class Doorkeeper:
             await self._application(scope, receive, send_with_headers)
             return
         name = visible(", ".join(given), SHOWN_NAME)
-        refusal = PlainTextResponse(f"The name {name!r} is not served here: monitor.py --web-host allows it.\n", 403)
+        refusal = PlainTextResponse(f"{name!r} is no name of this monitor: allow it with --allow-host.\n", 403)
         await refusal(scope, receive, send_with_headers)
 
     def serves(self, host: str) -> bool:
@@ -74,9 +74,10 @@ class Doorkeeper:
 
 
 def host_name(host: str) -> str:
-    """The name in 'name:port' or '[address]:port', in small letters."""
+    """The name in 'name:port' or '[address]:port', in small letters; '' when there is none."""
     if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
+        address, closed, _ = host[1:].partition("]")
+        return address.lower() if closed else ""
     return host.partition(":")[0].lower()
 
 
