@@ -10,6 +10,7 @@ from pathlib import Path
 from _yadtq.scripts import LUA
 from _yadtq.settings import SETTINGS, Setting
 from _yadtq.states import SHOWN, TRANSITIONS
+from dashboard.view import KEYS
 from tests.support.rights import redis_rights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +63,10 @@ def shown_table() -> str:
     return table(("Stored", "Shown"), ((f"`{stored}`", f"`{shown}`") for stored, shown in SHOWN.items()))
 
 
+def monitor_keys() -> str:
+    return table(("Key", ""), ((binding.written, binding.about) for binding in KEYS))
+
+
 def scripts() -> str:
     """What the head of each Lua file says of it: whole scripts first, then what they share."""
     names = sorted(path.stem for path in LUA.glob("*.lua"))
@@ -85,6 +90,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "settings": ("docs/settings.md", settings_table),
     "diagram": ("docs/states.md", diagram),
     "transitions": ("docs/states.md", transitions_table),
+    "monitor-keys": ("docs/monitor.md", monitor_keys),
     "shown": ("docs/states.md", shown_table),
     "scripts": ("docs/protocol.md", scripts),
     "redis-rights": ("docs/security.md", redis_rights),
