@@ -74,6 +74,8 @@ class Manager:
         return EXIT_OK
 
     def _round(self, now: float) -> None:
+        if not self._link.is_alive():  # it says why; whoever runs this program starts another one
+            raise RuntimeError("the thread that sees the queue has ended: the workers drain")
         self._crew.look(now)
         if self._asked > self._heard:
             self._log.info("drain", text="all workers" if self._asked == 1 else "all workers, without patience")
