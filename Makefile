@@ -27,7 +27,7 @@ down: ## Stops a run, and what a killed one left behind
 clean: down ## Forgets all tasks, results and logs (Kafka's jars stay)
 	@rm -rf .yadtq/data .yadtq/logs .yadtq/run
 
-test: lint ## Checks everything but the containers: format, lint, types, tests
+test: lint $(VENV)/.browser ## Checks everything but the containers: format, lint, types, tests
 	@$(BIN)/python -m pytest -m "not containers" $(PYTEST_ARGS)
 	@docker version >/dev/null 2>&1 \
 		&& echo "container tests: not part of this; run make test-containers" \
@@ -71,6 +71,11 @@ $(VENV)/.dev: requirements.txt requirements-local.txt requirements-dev.txt | $(B
 	@echo "yadtq: installing packages for the tests into $(VENV) (only when requirements have changed)" >&2
 	@$(PIP_INSTALL) -r requirements-dev.txt </dev/null
 	@touch $(VENV)/.local $@
+
+# A browser for the tests of the web page, where the machine has none.
+$(VENV)/.browser: tests/support/browser.py | $(VENV)/.dev
+	@$(BIN)/python -m tests.support.browser </dev/null
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null || { echo "yadtq: $(PYTHON) is not\
