@@ -3,7 +3,7 @@
 import gc
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -176,6 +176,15 @@ class Broker:
             return self.ends()
         except ServerUnreachable:
             return None
+
+    def delete_tasks(self, below: Mapping[int, int]) -> dict[int, int]:
+        """Deletes the messages below an offset of each partition of the task topic. Returns how many, by partition."""
+        starts = self._offsets(self.keys.tasks_topic, OffsetSpec.EARLIEST)
+        due = {partition: offset for partition, offset in below.items() if offset > starts.get(partition, offset)}
+        for partition, offset in due.items():  # one at a time: an error of several does not say what it is
+            with self._lock, self._guarded():
+                self._connected_admin().delete_records({kafka.TopicPartition(self.keys.tasks_topic, partition): offset})
+        return {partition: offset - starts[partition] for partition, offset in due.items()}
 
     def has_history(self) -> bool:
         """Whether the event log holds anything: then a queue existed, whatever Redis says."""

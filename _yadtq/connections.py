@@ -8,6 +8,7 @@ from _yadtq.lookout import Lookout
 from _yadtq.outbox import Outbox
 from _yadtq.recovery import Recovery
 from _yadtq.relay import Relay
+from _yadtq.retention import Retention
 from _yadtq.settings import Settings
 from _yadtq.sweeper import Sweeper
 
@@ -54,7 +55,7 @@ def events(settings: Settings) -> "tuple[Broker, EventLog]":
 def relay(store: "Store", broker: "Broker", log: Log) -> Relay:
     """The thread, not started, that sends events and keeps house."""
     told = recovery(store, broker, lambda line: log.warning("recover", text=line))
-    return Relay(outbox(store, broker), Sweeper(store, broker, log), told, store, log)
+    return Relay(outbox(store, broker), Sweeper(store, broker, log), Retention(store, broker, log), told, log)
 
 
 def consumer(broker: "Broker", store: "Store", log: Log, post: Callable[[object], None]) -> "Consumer":

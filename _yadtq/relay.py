@@ -1,43 +1,42 @@
-"""The relay: sends the outbox of events from Redis to Kafka, and keeps house: old results, unpublished tasks.
+"""The relay: sends the outbox of events from Redis to Kafka, and keeps house: old results, messages, unpublished tasks.
 
-One worker at a time is it, by a lease that its heartbeat holds. Two at once would do no harm: readers of the event log
-drop repeats, and an entry is trimmed only after Kafka has acknowledged it. The same thread leads Redis back after a
-restart, in whichever worker notices.
+One worker or server at a time is it, by a lease that its heartbeat holds. Two at once would do no harm: readers of the
+event log drop repeats, and an entry is trimmed only after Kafka has acknowledged it. The same thread leads Redis back
+after a restart, in whichever process notices.
 """
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from _yadtq.clock import SystemClock
 from _yadtq.errors import RedisRestarted, YadtqError
 from _yadtq.log import Log, Trouble
 from _yadtq.outbox import Outbox
 from _yadtq.recovery import Recovery
+from _yadtq.retention import Retention
 from _yadtq.sweeper import Sweeper
-
-if TYPE_CHECKING:  # it brings redis with it
-    from _yadtq.store import Store
 
 WAIT_SECONDS = 1.0  # for its turn, and after a failure
 LEAD_SECONDS = 0.2  # between two looks at a Redis that another program leads back
 ENTRY_SECONDS = 0.2  # waited for the next entry at a time: a worker that stops waits for the end of this
 UNFIT_AFTER_SECONDS, UNFIT_SECONDS = 10.0, 5.0  # in vain for so long, then not tried for so long
+SENDING = ("relay", "recover")  # what makes a process fit; another one cannot keep house better
 TIDY_SECONDS, TIDY_MOST_SECONDS = 1.0, 0.25  # how often, and for how long
 
 
 class Relay(threading.Thread):
     """A thread that works while `hold` says that this process is the relay."""
 
-    def __init__(self, outbox: Outbox, sweeper: Sweeper, recovery: Recovery, store: "Store", log: Log) -> None:
+    def __init__(self, outbox: Outbox, sweeper: Sweeper, retention: Retention, recovery: Recovery, log: Log) -> None:
         super().__init__(name="relay", daemon=True)
-        self._outbox, self._sweeper, self._recovery, self._store = outbox, sweeper, recovery, store
+        self._outbox, self._sweeper, self._retention, self._recovery = outbox, sweeper, retention, recovery
         self._clock = SystemClock()
         self._held = self._restarted = self._stopping = False
         self._wanted = threading.Event()  # one of the three
         self._worked_at = self._tidied_at = self._clock.monotonic()
         self._unfit_until = 0.0
-        self._troubles = {action: Trouble(log, action) for action in ("relay", "tidy", "recover")}
+        self._troubles = {action: Trouble(log, action) for action in ("relay", "tidy", "retain", "recover")}
 
     def hold(self, held: bool) -> None:
         """Begins or ends being the relay; told after every heartbeat."""
@@ -75,6 +74,8 @@ class Relay(threading.Thread):
                 sent = self._tries(lambda: self._outbox.forward(ENTRY_SECONDS), "relay")
                 if not (self._tries(self._tidy, "tidy") and sent):
                     self._pause(WAIT_SECONDS)
+                if self._retention.is_due(self._clock.monotonic()):
+                    self._tries(self._retention.look, "retain")
             else:
                 self._pause(WAIT_SECONDS)
 
@@ -106,9 +107,10 @@ class Relay(threading.Thread):
             trouble.say(f"{type(error).__name__}: {error}")
         else:
             trouble.over()
-            self._worked_at = self._clock.monotonic()
+            if name in SENDING:
+                self._worked_at = self._clock.monotonic()
             return True
-        if self._held and self._clock.monotonic() - self._worked_at > UNFIT_AFTER_SECONDS:
+        if self._held and name in SENDING and self._clock.monotonic() - self._worked_at > UNFIT_AFTER_SECONDS:
             self._unfit_until = self._clock.monotonic() + UNFIT_SECONDS
         return False
 
@@ -116,6 +118,6 @@ class Relay(threading.Thread):
         if self._clock.monotonic() - self._tidied_at < TIDY_SECONDS:
             return
         began = self._tidied_at = self._clock.monotonic()
-        while self._store.tidy() and self._clock.monotonic() - began < TIDY_MOST_SECONDS:
+        while self._retention.tidy() and self._clock.monotonic() - began < TIDY_MOST_SECONDS:
             pass
         self._sweeper.sweep()

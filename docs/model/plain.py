@@ -10,7 +10,7 @@ from docs.model.servers import relayed
 from docs.model.state import GONE, NOWHERE, OPEN, STALE, Event, State, answers, put
 
 OF_REDIS = frozenset({"restart", "rollback", "lose"})
-OF_LEADING = frozenset({"overtake", "recoverer-dies"})
+OF_LEADING = frozenset({"overtake", "recoverer-dies", "late-marker"})
 OF_WAITING = frozenset({"timeout", "client-dies"})
 
 
@@ -96,7 +96,8 @@ def _is_safe(world: World, state: State) -> bool:
         return False
     if not world.names & OF_REDIS:
         return False  # the relay is what this mode is about
-    return all(each.step == "idle" or each.generation <= state.redis.generation for each in state.recoverers)
+    idle = all(each.step == "idle" or each.generation <= state.redis.generation for each in state.recoverers)
+    return idle and not state.late_markers
 
 
 def _unlogged(state: State) -> State:
@@ -106,7 +107,7 @@ def _unlogged(state: State) -> State:
         redis = redis._replace(outbox=(), trimmed=0, tries=0, begun=0, kept=0)
         state = state._replace(redis=redis)
     if state.newest or state.events or state.markers:
-        state = state._replace(recoverers=(IDLE,) * len(state.recoverers), events=(), newest=0, markers=())
+        state = state._replace(recoverers=(IDLE,) * len(state.recoverers), events=(), newest=0, lives=0, markers=())
     return state
 
 

@@ -88,10 +88,16 @@ def recovery_steps(world: World, state: State) -> Iterator[Step]:
             yield label, "overtake" if led else "", partial(_begin, world, state, index, 0)
         if recoverer.step == "begun":
             yield f"process {index} appends its marker", "", partial(_mark, world, state, index)
+            label = f"process {index} dies; its marker of generation {recoverer.generation} is on the way"
+            yield label, "late-marker", partial(_sent_late, world, state, index)
         if recoverer.step == "marked":
             yield from _lead_steps(world, state, index)
         if recoverer.step in ("begun", "marked"):
             yield f"process {index} dies; another one is there", "recoverer-dies", partial(_to, state, index)
+    for marker in state.late_markers:
+        left = tuple(each for each in state.late_markers if each != marker)
+        after = state._replace(late_markers=left)
+        yield f"the late marker of generation {marker[0]} arrives", "", partial(_marked, world, after, *marker)
     if mode == QUARANTINE:
         waited_for = any(not seat.confirmed and seat.lease != "lapsed" for seat in state.redis.seats)
         if not waited_for or "quarantine" not in world.rules:
@@ -122,9 +128,7 @@ def _mark(world: World, state: State, index: int) -> State:
     recoverer, newest = state.recoverers[index], state.newest
     if "forward" in world.rules:
         known = max(state.logged, recoverer.kept) if "ends" in world.rules else recoverer.kept
-        if recoverer.generation > newest:
-            markers = (*state.markers, (recoverer.generation, known))
-            state = state._replace(newest=recoverer.generation, markers=markers)
+        state = _marked(world, state, recoverer.generation, max(state.redis.generation, newest), known)
         if state.redis.mode in (STALE, GONE):
             state = observer.forgive(state, world.setup.strict)
     if _outdated(world, state, index):
@@ -132,6 +136,20 @@ def _mark(world: World, state: State, index: int) -> State:
     if newest >= recoverer.generation and "markercheck" in world.rules:
         return _begin(world, state, index, newest)
     return _to(state, index, recoverer._replace(step="marked"))
+
+
+def _marked(world: World, state: State, generation: int, before: int, known: int) -> State:
+    """A marker is in the log. before: the newest generation that its sender knew: only up to that it ends any."""
+    lives = max(state.lives, before + 1 if "before" in world.rules else generation)
+    if generation > state.newest:
+        state = state._replace(newest=generation, markers=(*state.markers, (generation, known)))
+    return state._replace(lives=lives)
+
+
+def _sent_late(world: World, state: State, index: int) -> State:
+    recoverer = state.recoverers[index]
+    marker = (recoverer.generation, max(state.redis.generation, state.newest), recoverer.kept)
+    return _to(state._replace(late_markers=(*state.late_markers, marker)), index)
 
 
 def _outdated(world: World, state: State, index: int) -> bool:

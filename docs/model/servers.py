@@ -180,8 +180,8 @@ def stamped(state: State, event: Event) -> Event:
 
 
 def append(world: World, state: State, event: Event) -> State:
-    """Kafka appends an event. Readers drop what is behind the marker of a newer generation, then a known seq."""
-    if event.stamp < state.newest:
+    """Kafka appends an event. Readers drop what is behind a marker that ended its generation, then a known seq."""
+    if event.stamp < state.lives:
         if "void" in world.rules:
             return state
         if event.seq > state.logged and event._replace(stamp=0) not in state.redis.outbox:

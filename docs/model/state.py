@@ -215,6 +215,8 @@ class State(NamedTuple):
     events: tuple[Event, ...] = ()  # yadtq_events: what counts, and may still be needed
     logged: int = 0  # the last seq of it
     newest: int = 1  # generation of its newest marker
+    lives: int = 1  # the oldest generation whose events count from here on
+    late_markers: tuple[tuple[int, int, int], ...] = ()  # under way, of the dead: generation, the one before, last seq
     markers: tuple[tuple[int, int], ...] = ()  # its markers: generation, and the last seq that was known then
     relay: tuple[Event, ...] = ()  # what it has read from the outbox
     sent: bool = False  # and whether Kafka has acknowledged it
