@@ -37,11 +37,11 @@ def merged(values: Values, columns: int, together: Callable[[Sequence[float]], f
 
 
 def top(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, 50 … that is not below: where a scale ends."""
+    """The next of 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15 … that is not below: where a scale ends."""
     if value <= 0:
         return 1.0
     size: float = 10.0 ** floor(log10(value))
-    return next(factor * size for factor in (1, 2, 5, 10) if factor * size >= value * 0.999999)
+    return next(factor * size for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if factor * size >= value * 0.999999)
 
 
 def bars(values: Values, height: int, most: float) -> list[str]:
@@ -66,8 +66,7 @@ def chart(curve: Curve, columns: int, height: int, style: str) -> list[Line]:
     edge = max(6, *(len(mark) for mark in marks))
     room = max(1, columns - edge - 2)
     values = merged(curve.values, room, curve.together)
-    stretch = max(1, room // max(1, len(values)))
-    wide = [value for value in values for _ in range(stretch)]
+    wide = [values[place * len(values) // room] for place in range(room)] if values else []
     lines = [ends(text(curve.title, "title"), text(curve.about), columns)]
     for mark, bar in zip(marks, bars(wide, height, highest), strict=True):
         lines.append((("dim", f"{mark:>{edge}} │"), (style, bar)))

@@ -9,7 +9,7 @@ from dashboard.curves import Curve, chart, mean, rate_text, seconds_text
 from dashboard.picture import Picture, Selection, Wanted
 from dashboard.view import Shown, View, place
 from shell.descriptions import length
-from yadtq import Snapshot
+from yadtq import Snapshot, Span
 
 SIDE_BY_SIDE = 130
 """Columns from which panels stand side by side."""
@@ -23,7 +23,7 @@ MINUTE = 60.0
 def overview(picture: Picture, now: Snapshot, view: View, size: Size) -> Body:
     """On a wide screen the panels stand in two columns; on a low one only those about the present have room."""
     wide = size.columns >= SIDE_BY_SIDE
-    curves = [*_curves(picture, now, size), ()] if size.lines >= CURVES_FROM else []
+    curves = [*_curves(picture, now, view, size), ()] if size.lines >= CURVES_FROM else []
     room = Size((size.columns - 2) // 2 if wide else size.columns, size.lines - len(curves))
     wanted = _wanted(room)
     workers, running, waiting, done, *failures = _panels(picture, now, wanted)
@@ -72,20 +72,20 @@ def _panels(picture: Picture, now: Snapshot, selections: Sequence[Selection]) ->
     ]
 
 
-def _curves(picture: Picture, now: Snapshot, size: Size) -> list[Line]:
+def _curves(picture: Picture, now: Snapshot, view: View, size: Size) -> list[Line]:
     height = max(2, min(10, size.lines // 5))
     columns = (size.columns - 2) // 2
+    spans = [span for span in now.spans if span.start > now.at - view.reach - 1]
     return beside(
-        chart(_throughput(now), columns, height, "good"),
-        chart(_waiting(picture, now), columns, height, "warm"),
+        chart(_throughput(now, spans, view.reach), columns, height, "good"),
+        chart(_waiting(picture, now, len(spans), view.reach), columns, height, "warm"),
         size.columns,
     )
 
 
-def _throughput(now: Snapshot) -> Curve:
-    values = [(span.success + span.failed) / max(0.001, span.end - span.start) for span in now.spans]
-    ended = sum(span.success + span.failed for span in now.spans)
-    reach = now.at - now.spans[0].start if now.spans else 0.0
+def _throughput(now: Snapshot, spans: Sequence[Span], reach: float) -> Curve:
+    values = [(span.success + span.failed) / max(0.001, span.end - span.start) for span in spans]
+    ended = sum(span.success + span.failed for span in spans)
     about = f"{rate_text(throughput(now))} now, {ended:,} in {seconds_text(reach)}"
     return Curve("Throughput", about, values, reach, rate_text, mean)
 
@@ -97,14 +97,12 @@ def throughput(now: Snapshot) -> float:
     return ended / max(1.0, now.at - late[0].start) if late else 0.0
 
 
-def _waiting(picture: Picture, now: Snapshot) -> Curve:
-    values: list[float | None] = [None] * len(now.spans)
-    reach = now.at - now.spans[0].start if now.spans else 0.0
+def _waiting(picture: Picture, now: Snapshot, parts: int, reach: float) -> Curve:
+    values: list[float | None] = [None] * parts
     for moment in picture.moments:
-        since = moment.at - now.at + reach
-        if since >= 0 and values:
-            part = min(int(since / max(0.001, reach) * len(values)), len(values) - 1)
-            values[part] = max(values[part] or 0.0, moment.waiting_seconds)
+        part = int((moment.at - now.at + reach) / reach * parts)
+        if moment.at > now.at - reach and parts:
+            values[min(part, parts - 1)] = max(values[min(part, parts - 1)] or 0.0, moment.waiting_seconds)
     about = f"{length(now.waiting_seconds)} now" if now.waiting_seconds else "none waits now"
     return Curve("Oldest waiting", about, values, reach, seconds_text, max)
 

@@ -13,8 +13,8 @@ from yadtq import Page, Snapshot, Task, TaskClient, TaskNotFound, YadtqError
 
 INTERVAL, SLOWEST = 1.0, 5.0
 """Seconds between two looks; while a server is down the pause doubles, up to the slowest."""
-SPANS = 180
-"""Parts of the last hour whose throughput is asked for: 20 s each."""
+SPANS = 360
+"""Parts of the last hour whose throughput is asked for: 10 s each."""
 HOUR = 3600.0
 """Seconds for which waiting ages are remembered."""
 RATE_SECONDS = 10.0

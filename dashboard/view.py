@@ -14,6 +14,8 @@ OVERVIEW, TASKS, WORKERS, FAILURES, REJECTED, SERVERS = (
 )  # fmt: skip
 SECTIONS = (OVERVIEW, TASKS, WORKERS, FAILURES, REJECTED, SERVERS)
 PREFIX, TASK, WORKER = "prefix", "task", "worker"
+MINUTES, HOUR = 600.0, 3600.0
+"""Seconds over which the curves may reach."""
 LONGEST_FILTER = 200
 """Characters: no id, name or worker is longer."""
 
@@ -41,7 +43,7 @@ class View:
     is sought through. cursor: the chosen row; key: what that stands for, so that it stays chosen when rows move (None:
     whatever is there). opened: the pages on top of the section, each on top of the one before. scroll: the first line
     of such a page, or the chosen row, when it has rows. typing: the filter that is being typed, '' none; typed: what
-    is there of it so far.
+    is there of it so far. reach: of the curves, seconds.
     """
 
     section: str = OVERVIEW
@@ -54,6 +56,7 @@ class View:
     scroll: int = 0
     typing: str = ""
     typed: str = ""
+    reach: float = MINUTES
     paused: bool = False
     helping: bool = False
     leaving: bool = False
@@ -266,6 +269,10 @@ def _toggle_pause(view: View, _: Shown) -> View:
     return replace(view, paused=not view.paused)
 
 
+def _toggle_reach(view: View, _: Shown) -> View:
+    return replace(view, reach=HOUR if view.reach == MINUTES else MINUTES)
+
+
 def _help(view: View, _: Shown) -> View:
     return replace(view, helping=True, scroll=0)
 
@@ -297,6 +304,7 @@ KEYS: tuple[Binding, ...] = (
     Binding(("n",), "n", "tasks of one name", "filter name", _ask(TASK)),
     Binding(("w",), "w", "tasks of one worker", "filter worker", _ask(WORKER)),
     Binding(("s",), "s", "tasks of one state, then of the next, then all", "filter state", _next_status),
+    Binding(("c",), "c", "curves of the last hour, or of the last ten minutes", "reach", _toggle_reach),
     Binding(("p",), "p", "holds the picture still, and lets it go on", "pause", _toggle_pause),
     Binding(("c-l",), "Ctrl-L", "draws the screen anew", "redraw", _nothing),
     Binding(("?", "h"), "? h", "this list", "help", _help),

@@ -83,8 +83,8 @@ def snapshot(tasks: dict[str, int] | None = None, **given: Any) -> Snapshot:
     return Snapshot(**(values | given))
 
 
-def spans(count: int = 180, seconds: float = 20.0) -> tuple[Span, ...]:
-    """An hour in which ever more tasks ended, the last 20 s 180 of them."""
+def spans(count: int = 360, seconds: float = 10.0) -> tuple[Span, ...]:
+    """An hour in which ever more tasks ended, 360 of them in the last 10 s."""
     begin = NOW - count * seconds
     return tuple(Span(begin + i * seconds, begin + (i + 1) * seconds, i + 1, i % 60 == 0) for i in range(count))
 

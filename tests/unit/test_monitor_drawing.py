@@ -10,7 +10,7 @@ from dashboard.curves import bars, merged, rate_text, seconds_text, top
 from dashboard.drawing import SMALLEST, draw
 from dashboard.lists import filtered
 from dashboard.rows import brief, in_order
-from dashboard.view import SECTIONS, Filters, View, press
+from dashboard.view import SECTIONS, Filters, Shown, View, press
 from shell.width import width
 from tests.support.queue_pictures import (
     NOW,
@@ -171,13 +171,25 @@ def test_the_overview_shows_all_at_once_on_a_wide_screen() -> None:
     before = picture(snapshot(COUNTS, failures=(lost_worker(),)))
     shown = text(screen(before, View(), WIDE, MIXED))
     for words in ("Throughput", "Oldest waiting", "Workers 1", "In progress 4", "Waiting 3", "Completed 52", "Failed 4",
-                  "Lost workers 1", "8.9/s now, 16,293 in 1 h", "2.0 s now"):  # fmt: skip
+                  "Lost workers 1", "36/s now, 19,831 in 10 min", "2.0 s now"):  # fmt: skip
         assert words in shown
+
+
+def test_the_curves_reach_over_ten_minutes_or_an_hour() -> None:
+    for reach, words in ((600.0, "10 min ago"), (3600.0, "1 h ago")):
+        lines = text(screen(picture(), View(reach=reach), SMALL)).split("\n")
+        assert lines[8].count(words) == 2
+        assert len(lines[8]) == 80
+        assert "·" in lines[7]  # nothing is known of the time before
+        assert "█" in lines[7][10:39]
+    hour = View(reach=3600.0)
+    assert "64,986 in 1 h" in text(screen(picture(), hour, SMALL))
+    assert press(press(hour, "c", Shown()), "c", Shown()) == hour
 
 
 def test_the_overview_of_a_small_screen_shows_the_present() -> None:
     shown = text(screen(picture(snapshot(COUNTS)), View(), SMALL, MIXED))
-    for words in ("Throughput", "Workers 1", "In progress 4", "Waiting 3", "3.2/s"):
+    for words in ("Throughput", "Workers 1", "In progress 4", "Waiting 3", "3.2/s", "36/s now"):
         assert words in shown
     assert "worker1" in shown
 
@@ -309,7 +321,7 @@ def test_bars_fill_their_lines_from_below() -> None:
 
 
 def test_a_scale_ends_with_a_round_number() -> None:
-    assert [top(value) for value in (0, 0.03, 1, 1.1, 4, 7, 99, 100)] == [1, 0.05, 1, 2, 5, 10, 100, 100]
+    assert [top(value) for value in (0, 0.03, 1, 1.1, 4.5, 7, 99, 100)] == [1, 0.03, 1, 1.5, 5, 8, 100, 100]
     assert [rate_text(rate) for rate in (0, 0.05, 3.25, 1234.5)] == ["0/s", "0.05/s", "3.2/s", "1,234/s"]
     assert [seconds_text(each) for each in (0.2, 5, 600, 7200)] == ["0.2 s", "5 s", "10 min", "2 h"]
 
