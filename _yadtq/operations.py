@@ -132,10 +132,11 @@ class Operator:
         Only for whoever has seen that no process of it is left, no guard and no child either: else a task would run
         twice. reason: how it ended, for a person. Returns False when it has no lease, or none any more.
         """
-        request, word = secrets.token_hex(8), "more"
-        while word == "more":
-            word = self._read(partial(self._store.bury, worker, request, reason[:REASON_LENGTH]))
-        return word != "absent"
+        call = partial(self._store.bury, worker, secrets.token_hex(8), reason[:REASON_LENGTH])
+        words = [self._read(call)]
+        while words[-1] == "more":
+            words.append(self._read(call))
+        return words != ["absent"]
 
     # -- within
 
