@@ -118,7 +118,7 @@ MODES = {
     "restart": _logged(_mode(restart=1, relay_dies=1), relay_steps=True),
     "restart-twice": _logged(_mode(restart=2, overtake=1))._replace(recoverers=2),
     "restart-slow": _logged(_mode(restart=1))._replace(slow=True),
-    "late-marker": _logged(_mode(durable=1, restart=1, again=1, rollback=1, late_marker=2), relay_steps=True),
+    "late-marker": _logged(_mode(durable=1, rollback=1, again=1, late_marker=2)),
     "restart-stop": _logged(_mode(restart=1, stop=1)),
     "restart-lease": _logged(_mode(restart=1, delete_lease=1)),
     "restart-late": _late(_logged(_mode(restart=1, late=1)), "confirm"),
@@ -165,7 +165,8 @@ NEED = {
     "forward": "rollback", "void": "rollback", "quarantine": "rebuild-stop", "resetwait": "rollback-reset",
     "joinwait": "rollback-stop", "resetgen": "rollback-reset", "epochs": "rollback-reset", "ends": "rollback-withdraw",
     "ownmark": "rollback-same", "keepold": "rollback-same",
-    "election": "restart-twice", "begun": "restart-twice", "before": "late-marker", "markercheck": "rebuild", "trimgen": "restart",
+    "election": "restart-twice", "begun": "restart-twice", "before": "late-marker", "markercheck": "rebuild",
+    "trimgen": "restart",
     "confirmonce": "restart-late", "keptattempts": "rollback", "oldattempts": "rollback-stop",
     "retain": "rebuild-retention", "window": "rebuild-retention",
 }  # fmt: skip
