@@ -54,6 +54,8 @@ def task(picture: Picture, now: Snapshot, task_id: str, view: View, size: Size) 
         lines += [(), *table(rows.ATTEMPTS, drawn, size.columns, None)]
         lines += [line for each in found.attempts if each.reason
                   for line in field(f"reason {each.number}", each.reason, size.columns)]  # fmt: skip
+    if found.error and found.error.traceback:
+        lines += [(), *field("traceback", found.error.traceback.rstrip(), size.columns)]
     return _text(lines, view, size, wanted)
 
 
@@ -68,7 +70,6 @@ def task_fields(found: Task, now: float) -> list[tuple[str, str]]:
         ("kwargs", json_text(found.kwargs) if found.kwargs else ""),
         ("result", (value_text(found.result) or '""') if found.status == "success" else ""),
         ("error", str(found.error) if found.error else ""),
-        ("traceback", found.error.traceback.rstrip() if found.error else ""),
         ("message", found.message.decode("utf-8", "backslashreplace")),
         ("attempts", ", ".join(counts)),
         ("next attempt", instant_text(found.retry_at) if found.status == "queued" else ""),

@@ -12,7 +12,6 @@ from yadtq import SHOWN, Snapshot, Task
 
 LOST_ROWS = 10
 """Lost workers that are seen above the failed tasks, at most."""
-LOOKING = "looking …"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def _listed(
     picture: Picture, now: Snapshot, view: View, size: Size, listed: Listed, above: tuple[Key, ...] = ()
 ) -> Body:
     """The page of a long list that the view is at. above: keys of rows that stand over it."""
-    page = picture.pages.get(listed.selection)
+    page = picture.page(listed.selection)
     drawn = [listed.row(task, now.at) for task in page.tasks] if page else []
     keys = (*above, *(row.key for row in drawn if row.key))
     height = listed.selection.count
@@ -99,7 +98,7 @@ def _listed(
     title = text(listed.title, "title")
     wanted = Wanted((listed.selection,))
     if page is None or not drawn:
-        words = LOOKING if page is None else listed.empty if page.complete else _looked_at(page.looked_at)
+        words = rows.LOOKING if page is None else listed.empty if page.complete else _looked_at(page.looked_at)
         return Body([title, text(f"  {words}", "dim")], seen, wanted)
     if listed.total is None:
         more = "more: PgDn" if page.next is not None else "the end"

@@ -1,15 +1,16 @@
 """The overview: the curves, and under them who works, what runs, what waits and what went wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from dashboard import rows
-from dashboard.blocks import Key, Line, beside
+from dashboard.blocks import Column, Key, Line, Row, beside
 from dashboard.body import Body, Panel, Size, share
 from dashboard.curves import Curve, chart, mean, rate_text, seconds_text
 from dashboard.picture import Picture, Selection, Wanted
 from dashboard.view import Shown, View, place
 from shell.descriptions import length
-from yadtq import Snapshot, Span
+from yadtq import SHOWN, Page, Snapshot, Span, Task
 
 SIDE_BY_SIDE = 130
 """Columns from which panels stand side by side."""
@@ -18,6 +19,24 @@ CURVES_FROM = 14
 FAILURES_FROM = 16
 """Lines from which there is room for failures; else their own section has them."""
 MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A panel of tasks."""
+
+    title: str
+    status: str
+    columns: Sequence[Column]
+    row: Callable[[Task, float], Row]
+
+
+PANELS = (
+    Kind("In progress", "processing", rows.RUNNING, rows.running_row),
+    Kind("Waiting", "queued", rows.WAITING, rows.waiting_row),
+    Kind("Completed", "success", rows.DONE, rows.done_row),
+    Kind("Failed", "failed", rows.FAILED, rows.failed_row),
+)
 
 
 def overview(picture: Picture, now: Snapshot, view: View, size: Size) -> Body:
@@ -54,22 +73,21 @@ def _wanted(room: Size) -> tuple[Selection, ...]:
 
 def _panels(picture: Picture, now: Snapshot, selections: Sequence[Selection]) -> list[Panel]:
     """Workers, tasks that run, that wait, were done and failed, and lost workers when there are some."""
-    counts = now.stats.counts
-    kinds = (rows.running_row, rows.waiting_row, rows.done_row, rows.failed_row)
-    running, waiting, done, failed = (
-        [row(task, now.at) for task in picture.tasks(selection)]
-        for row, selection in zip(kinds, selections, strict=True)
-    )
+    pages = [picture.page(selection) for selection in selections]
+    panels = [_panel(kind, now, page) for kind, page in zip(PANELS, pages, strict=True)]
     workers = [rows.worker_row(each, picture.rates, now.at) for each in rows.in_order(now.workers)]
     lost = [rows.lost_row(each, now.at) for each in now.failures]
     return [
         Panel("Workers", len(workers), rows.WORKERS, workers, rows.NO_WORKERS),
-        Panel("In progress", counts.get("processing", 0), rows.RUNNING, running, "no task is in progress"),
-        Panel("Waiting", counts.get("queued", 0), rows.WAITING, waiting, "no task is waiting"),
-        Panel("Completed", counts.get("success", 0), rows.DONE, done, "no task is completed"),
-        Panel("Failed", counts.get("failed", 0), rows.FAILED, failed, "no task has failed"),
+        *panels,
         *([Panel("Lost workers", len(lost), rows.LOST, lost, "")] if lost else []),
     ]
+
+
+def _panel(kind: Kind, now: Snapshot, page: Page | None) -> Panel:
+    drawn = [kind.row(task, now.at) for task in page.tasks] if page else []
+    empty = f"no task is {SHOWN[kind.status]}" if page else rows.LOOKING
+    return Panel(kind.title, now.stats.counts.get(kind.status, 0), kind.columns, drawn, empty)
 
 
 def _curves(picture: Picture, now: Snapshot, view: View, size: Size) -> list[Line]:

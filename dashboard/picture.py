@@ -1,7 +1,7 @@
 """What the page draws: the queue as it was last seen, and what was asked for besides. Plain values, swapped whole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from yadtq import Page, Snapshot, Task
 
@@ -59,7 +59,9 @@ class Picture:
     moments: tuple[Moment, ...] = ()
     rates: Mapping[str, float] = field(default_factory=dict)
 
-    def tasks(self, selection: Selection) -> tuple[Task, ...]:
-        """The tasks of a selection, () while they are not there yet."""
-        page = self.pages.get(selection)
-        return page.tasks if page else ()
+    def page(self, wanted: Selection) -> Page | None:
+        """What was fetched of a selection, None while there is nothing. One of another length stands for it: a screen
+        that has changed its size, or got a line of warning, goes on showing what is known."""
+        known = (page for each, page in self.pages.items() if replace(each, count=wanted.count) == wanted)
+        page = self.pages.get(wanted) or next(known, None)
+        return replace(page, tasks=page.tasks[: wanted.count]) if page else None

@@ -30,6 +30,7 @@ STYLES = {
 
 MOST = 200
 """Rows of one list that are fetched at a time, however high the screen is."""
+LOOKING = "looking …"
 NO_TASKS = "no task yet; submit one: python client.py ADD 2 3"
 NO_WORKERS = "no worker is known; start one: python worker.py"
 

@@ -232,7 +232,7 @@ def test_an_old_picture_stays_while_redis_is_away(monitor: Open, settings: Setti
         client.submit("add", 2, 3, task_id="kept-in-sight")
     terminal = monitor(REDIS_HOST="127.0.0.1", REDIS_PORT=port)
     terminal.see("queued 1 ")
-    terminal.see("live ")
+    terminal.see("kept-in-sight")
     own_redis.stop()
     terminal.see(r"OLD: of \d\d:\d\d:\d\d, .* old$", 30)
     terminal.see(r"^! Redis .*127\.0\.0\.1:\d+")

@@ -1,11 +1,22 @@
 """A program in a real terminal: what a person types, and what a person sees."""
 
 import re
+from dataclasses import dataclass
 
 import pexpect
 import pyte
 
 ENTER = "\r"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One character of a screen. colour: as pyte names it, 'default' is none."""
+
+    text: str
+    colour: str
+    bold: bool
+    reverse: bool
 
 
 class AnsweringScreen(pyte.Screen):
@@ -46,6 +57,15 @@ class Terminal:
     def text(self) -> str:
         """The screen as it is now, without trailing spaces."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+
+    @property
+    def cells(self) -> list[list[Cell]]:
+        """The screen with its colours. The second half of a wide character has no text."""
+        found = [
+            [self._screen.buffer[line][column] for column in range(self._screen.columns)]
+            for line in range(self._screen.lines)
+        ]
+        return [[Cell(each.data, each.fg, each.bold, each.reverse) for each in line] for line in found]
 
     def close(self) -> int:
         """Waits for the end of the program and returns its exit code; after 10 s it is killed."""

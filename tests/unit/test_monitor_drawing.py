@@ -21,6 +21,7 @@ from tests.support.queue_pictures import (
     picture,
     pressed,
     screen,
+    served,
     snapshot,
     task,
     text,
@@ -129,6 +130,16 @@ def test_an_old_picture_says_so_and_why() -> None:
     assert "redis unreachable" in lines[1]
     assert lines[4].startswith("! Redis does not answer at 127.0.0.1:6379. The last picture stays")
     assert "task0008" in "\n".join(lines)  # what was known is still there
+
+
+def test_a_warning_and_another_size_take_nothing_from_the_screen() -> None:
+    """They change how many rows there is room for, and with Redis away no more can be fetched."""
+    for view, row in ((View(), "task0007"), (View(section="Tasks"), "task0001")):
+        before = served(picture(snapshot(COUNTS)), view, SMALL, MIXED)
+        for size in (SMALL, Size(80, 20), Size(80, 30)):
+            old = text(draw(replace(before, trouble="Redis does not answer"), view, size, 9.0))
+            assert "looking …" not in old
+            assert row in old
 
 
 def test_a_picture_that_does_not_come_is_old_too() -> None:
