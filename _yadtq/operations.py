@@ -103,7 +103,7 @@ class Operator:
             ids, looked, more = self._read(call)
             found += [task_id for task_id in ids if task_id != prefix]
             place += looked
-            if time.monotonic() > late_at:
+            if time.monotonic() > late_at or (found and found[0] == prefix):  # the one that was meant, most likely
                 break
         return Page(
             tasks=tuple(task_of(i, record) for i, record in zip(found, self._records(found), strict=True) if record),
