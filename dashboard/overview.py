@@ -57,7 +57,8 @@ def overview(picture: Picture, now: Snapshot, view: View, size: Size) -> Body:
     blocks = [_stacked(group, room, chosen) for group in laid]
     body = beside(blocks[0], blocks[1], size.columns) if wide else blocks[0]
     lines = [*curves, *body]
-    return Body(lines[: size.lines], Shown(keys), Wanted(wanted if wide or high else wanted[:2]))
+    needed = tuple(each for each in wanted if wide or each.status != "success")
+    return Body(lines[: size.lines], Shown(keys), Wanted(needed))
 
 
 def _wanted(room: Size) -> tuple[Selection, ...]:
