@@ -84,7 +84,8 @@ def look_after(settings: Settings, address: tuple[str, int] | None) -> int:
     try:
         endpoints = Endpoints(coordinator, address) if address else None
     except OSError as error:
-        return refuse(f"--http: {shown(address)} cannot be listened on ({error.strerror}): give another one, or 'off'")
+        reason = str(error.strerror).partition(" (")[0]
+        return refuse(f"--http: {shown(address)} cannot be listened on ({reason}): give another one, or 'off'")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: coordinator.stop())
     if endpoints:

@@ -3,7 +3,7 @@
 import sys
 import threading
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Protocol
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 # What a person sees at a glance: → begins · ← ends well · ↻ starts again · ! went wrong.
@@ -33,12 +33,20 @@ def visible(text: str, most: int | None = None) -> str:
     return shown if most is None or len(shown) <= most else shown[:most] + "…"
 
 
+class Stream(Protocol):
+    """What a log is written to: a file of text, or what behaves like one."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
 class Log:
     """Writes to a stream (default: stderr). Thread-safe. Lines from WARNING on are written at once."""
 
-    def __init__(self, level: str = "INFO", stream: TextIO | None = None) -> None:
+    def __init__(self, level: str = "INFO", stream: Stream | None = None) -> None:
         self._least = LEVELS[level]
-        self._stream = stream or sys.stderr
+        self._stream: Stream = stream or sys.stderr
         self._lock = threading.Lock()
         self._lines: list[str] = []
         self._second, self._stamp = 0, ""

@@ -66,7 +66,8 @@ HISTOGRAM = Metric("yadtq_task_run_seconds", ("task",), "run time of attempts wh
 # fmt: on
 METRICS = (*GAUGES, *OWN_GAUGES, *COUNTERS, HISTOGRAM)
 
-prometheus_client.disable_created_metrics()  # a second series beside each counter, of no use with this text format
+# A second series beside each counter, of no use with this text format.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 
 
 class Metrics:

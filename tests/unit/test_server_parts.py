@@ -148,8 +148,9 @@ def test_one_that_leads_again_goes_on_where_it_was(following: Following) -> None
 def test_an_event_that_breaks_it_does_not_end_it(following: Following) -> None:
     following.leads = following.broken = True
     following.thread.start()
-    eventually(lambda: following.topic.events.append(event_with(number=9)) or not following.broken)
-    eventually(lambda: following.numbers)
+    assert following.idle.wait(5)
+    following.topic.events += [event_with(number=8), event_with(number=9)]
+    eventually(lambda: following.numbers == [9])
     assert "ValueError: broken (trying again)" in following.printed.getvalue()
 
 
