@@ -35,7 +35,17 @@ from local import families, process, report, scaling
 from local.crew import Crew, Plan, worker_program
 from local.queue_link import QueueLink
 from local.report import Place, Report
-from yadtq import SETTINGS, Log, Operator, SettingError, Settings, add_flags, given_flags, visible
+from yadtq import (
+    SETTINGS,
+    Log,
+    Operator,
+    SettingError,
+    Settings,
+    add_flags,
+    given_flags,
+    stopped_by_signals,
+    visible,
+)
 
 EXIT_OK, EXIT_USAGE, EXIT_NONE = 0, 2, 3
 TICK_SECONDS, RESTLESS_SECONDS = 1.0, 0.05
@@ -62,7 +72,7 @@ class Manager:
     def run(self) -> int:
         """Runs until it was stopped and no process of any worker is left. Returns the exit code."""
         self._link.start()
-        with woken_by_signals(self.stop) as wait:
+        with stopped_by_signals(self.stop), woken_by_signals() as wait:
             while not (self._asked and self._crew.is_gone):
                 self._round(time.monotonic())
                 wait(RESTLESS_SECONDS if self._crew.is_restless else TICK_SECONDS)
@@ -120,8 +130,8 @@ class Manager:
 
 
 @contextlib.contextmanager
-def woken_by_signals(stop: Callable[[], None]) -> Iterator[Callable[[float], None]]:
-    """SIGTERM and SIGINT call `stop`; they and the end of a child end the wait that is yielded, wait(seconds)."""
+def woken_by_signals() -> Iterator[Callable[[float], None]]:
+    """Yields wait(seconds), which any signal ends, also that of the end of a child."""
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def wait(seconds: float) -> None:
@@ -129,8 +139,6 @@ def woken_by_signals(stop: Callable[[], None]) -> Iterator[Callable[[float], Non
             os.read(reader, 4096)
 
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop())
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
         yield wait

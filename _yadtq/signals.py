@@ -1,20 +1,49 @@
-"""How a person or a container stops a program."""
+"""How a person, a container or the end of its parent stops a program."""
 
+import math
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+ORPHANED_SECONDS = 1.0
 
 
 @contextmanager
 def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT call `stop`, while this lasts; in another thread than the main one nothing is changed."""
+    """SIGTERM and SIGINT call `stop`, each time, while this lasts. Changes nothing in another thread than the main one.
+
+    A process that has asked for a signal at the death of its parent may get it several times then: once for each thread
+    of the parent. These count as one.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGTERM, signal.SIGINT)}
+    requests = _Requests(stop)
+    before = {number: signal.signal(number, lambda *_: requests.add()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Requests:
+    """Tells a second request from the echo of the parent's end."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._parent = os.getppid()
+        self._orphaned_at = math.inf
+        self._stopped = False
+
+    def add(self) -> None:
+        now = time.monotonic()
+        if self._orphaned_at == math.inf and os.getppid() != self._parent:
+            self._orphaned_at = now
+        if self._stopped and self._orphaned_at <= now < self._orphaned_at + ORPHANED_SECONDS:
+            return
+        self._stopped = True
+        self._stop()
