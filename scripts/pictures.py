@@ -44,23 +44,36 @@ MINUTES = 6.0
 def main(minutes: float = MINUTES) -> None:
     """Makes all pictures. minutes: of work before them."""
     PICTURES.mkdir(exist_ok=True)
-    with queue_at_work(minutes * 60) as settings:
-        terminal_picture(settings, PICTURES / "monitor-terminal.svg")
+    with queue_at_work() as (settings, doomed):
+        terminal = monitor(settings)
+        terminal.follow(minutes * 60 * 0.9)
+        doomed.kill()
+        terminal.follow(minutes * 60 * 0.1 + settings.worker_timeout)
+        title = "The monitor in a terminal: curves, workers and tasks"
+        (PICTURES / "monitor-terminal.svg").write_text(svg(terminal.cells, title), encoding="utf-8")
+        terminal.type("q")
+        terminal.close()
+
+
+def monitor(settings: Settings) -> Terminal:
+    """monitor.py in a terminal."""
+    variables = [f"{name}={value}" for name, value in settings.environment().items()]
+    program = [sys.executable, str(ROOT / "monitor.py")]
+    return Terminal("env", "TERM=xterm-256color", *variables, *program, columns=SIZE[0], lines=SIZE[1])
 
 
 # -- the run
 
 
 @contextmanager
-def queue_at_work(seconds: float) -> Iterator[Settings]:
-    """A queue that has been at work for so long, and still is."""
+def queue_at_work() -> Iterator[tuple[Settings, RunningProgram]]:
+    """A queue to which work comes until the end, and one of its workers."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         settings = servers(stack, folder)
-        environment = settings.environment()
-        start = starter(stack, folder, environment)
+        start = starter(stack, folder, settings.environment())
         start("server.py", "server", "--log-folder", str(folder / "logs"))
-        workers = {name: start("worker.py", name) for name in ("worker1", "worker2", "worker3", "worker4")}
+        workers = [start("worker.py", name) for name in ("worker1", "worker2", "worker3", "worker4")]
         client = stack.enter_context(TaskClient(settings))
         eventually(lambda: len(client.workers()) == len(workers), 60, "four workers")
         over = threading.Event()
@@ -68,10 +81,7 @@ def queue_at_work(seconds: float) -> Iterator[Settings]:
         submitter.start()
         stack.callback(submitter.join)
         stack.callback(over.set)
-        over.wait(seconds - settings.worker_timeout - 10)
-        workers["worker4"].kill()
-        over.wait(settings.worker_timeout + 10)
-        yield settings
+        yield settings, workers[-1]
 
 
 def servers(stack: ExitStack, folder: Path) -> Settings:
@@ -130,24 +140,6 @@ def call(number: int) -> Call:
         Call("sleep", (number % 13 / 10,)),
     ]
     return Call("div", (number, 0)) if number % 500 == 60 else kinds[number % len(kinds)]
-
-
-# -- the terminal page
-
-
-def terminal_picture(settings: Settings, path: Path) -> None:
-    """monitor.py in a terminal, as SVG."""
-    variables = [f"{name}={value}" for name, value in settings.environment().items()]
-    program = [sys.executable, str(ROOT / "monitor.py")]
-    terminal = Terminal("env", "TERM=xterm-256color", *variables, *program, columns=SIZE[0], lines=SIZE[1])
-    terminal.see("live ")
-    terminal.see("In progress", 20)
-    path.write_text(svg(terminal.cells, "The monitor in a terminal: curves, workers and tasks"), encoding="utf-8")
-    terminal.type("q")
-    terminal.close()
-
-
-# -- the web page
 
 
 if __name__ == "__main__":

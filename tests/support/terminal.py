@@ -1,6 +1,7 @@
 """A program in a real terminal: what a person types, and what a person sees."""
 
 import re
+import time
 from dataclasses import dataclass
 
 import pexpect
@@ -52,6 +53,12 @@ class Terminal:
             if waited >= seconds or not self._read(0.2):
                 raise AssertionError(f"the screen never showed {pattern!r} (waited {waited:.0f} s):\n{self.text}")
             waited += 0.2
+
+    def follow(self, seconds: float) -> None:
+        """Shows what the program prints, for so long or until it ends."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self._read(0.2):
+            pass
 
     @property
     def text(self) -> str:
