@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from _yadtq.settings import Settings
 from tests.support import ledger
@@ -30,6 +30,18 @@ READY_SECONDS = 10.0  # an older file counts for nothing
 PAGE = 1000
 SERVER_LOGS = ("kafka.log", "redis.log", "replica.log")
 REDIS = "redis"  # the name of its clock
+MANAGED = "managed1"  # the manager's worker
+
+
+class Beside(Protocol):
+    """Programs that run beside the workers: chaos_operators.py."""
+
+    def start(self, name: str) -> None: ...
+    def kill(self, name: str) -> None: ...
+    def managed(self) -> list[int]: ...
+    def examine(self) -> None: ...
+    def stop(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class Arena:
@@ -57,9 +69,13 @@ class Arena:
         self.settings = Settings.load({}, **{**usual, **servers, **given})
         self.workers: dict[int, RunningProgram] = {}
         self.clients: dict[str, RunningProgram] = {}
+        self.servers_back_at = 0.0  # monotonic seconds: Kafka and Redis answered again
         self.problems: list[str] = []  # what no program may do, whatever is done to it
         self._proxies: dict[int, RedisProxy] = {}
-        self._watch = DeathWatch(lambda: [worker.process.pid for worker in list(self.workers.values())])
+        self.operators: Beside | None = None
+        self._watch = DeathWatch(
+            lambda: [*(worker.process.pid for worker in list(self.workers.values())), *self._managed()]
+        )
         self.client = TaskClient(self.settings)
         self._reader = Reader(TaskClient(self.settings))
 
@@ -83,6 +99,8 @@ class Arena:
         """Ends everything that was started, whatever its state."""
         self._reader.stop()
         self._watch.stop()
+        if self.operators:
+            self.operators.close()
         for program in [*self.workers.values(), *self.clients.values()]:
             program.process.send_signal(signal.SIGCONT)
             program.process.kill()
@@ -295,7 +313,10 @@ class Arena:
 
     def everybody(self) -> frozenset[str]:
         """The names of all workers that were ever started: what hits Redis hits whoever runs meanwhile."""
-        return frozenset(name_of(number) for number in self._proxies)
+        return frozenset(name_of(number) for number in self._proxies) | ({MANAGED} if self.operators else set())
+
+    def _managed(self) -> list[int]:
+        return self.operators.managed() if self.operators else []
 
     @property
     def safe_seconds(self) -> float:

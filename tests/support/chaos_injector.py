@@ -5,7 +5,7 @@ others go on for so many seconds, then comes what mends it.
 import time
 from collections.abc import Callable, Sequence
 
-from tests.support import chaos_loss_faults, chaos_server_faults, chaos_worker_faults
+from tests.support import chaos_loss_faults, chaos_operators, chaos_server_faults, chaos_worker_faults
 from tests.support.chaos_arena import Arena, Stories, Story
 from tests.support.chaos_worker_faults import SCALES
 from tests.support.faults import Step
@@ -17,6 +17,7 @@ STORIES: Stories = {
     **chaos_worker_faults.STORIES,
     **chaos_server_faults.STORIES,
     **chaos_loss_faults.STORIES,
+    **chaos_operators.STORIES,
 }
 
 

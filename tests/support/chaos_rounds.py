@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.support.chaos_arena import LEASE_SECONDS, Arena, name_of
 from tests.support.chaos_injector import STORIES, Injector, play
+from tests.support.chaos_operators import Operators
 from tests.support.chaos_report import described, percentile
 from tests.support.checker import Restart, check
 from tests.support.faults import Step
@@ -52,7 +53,11 @@ def judge(arena: Arena, result: Result) -> None:
     """Lets the arena come to rest, reads everything back, and puts the verdict into the result."""
     arena.stop_clients()
     arena.settle_down()
+    if arena.operators:
+        arena.operators.examine()
     history = arena.history()
+    if arena.operators:
+        arena.operators.stop()
     arena.stop_workers()
     arena.examine_logs()
     verdict = check(history)
@@ -81,6 +86,7 @@ def mixed(folder: Path, steps: Sequence[Step], seconds: float, seed: int, say: S
     """All faults of a schedule, under load."""
     result = Result(f"mixed faults, {seconds:g} s, seed {seed}")
     with arena_in(folder, result, MIXED_WORKERS, seed) as arena:
+        Operators(arena)
         for name in ("client1", "client2"):
             arena.start_client(name, 5)
         Injector(arena, steps, say).run(seconds)
@@ -100,7 +106,7 @@ def outages(folder: Path, lengths: Sequence[float], seed: int, say: Say) -> Resu
             wait_for_runs(arena, len(arena.runs()) + RUNS_BETWEEN)
             kind = kinds[number % len(kinds)] if number >= len(kinds) else chance.choice(kinds)
             noticed.append(_away(arena, Step(0, kind, seconds=seconds)))
-            back = now()
+            back = arena.servers_back_at
             took += [_consumes_again(arena, worker, back) for worker in sorted(arena.workers)]
             again = max(took[-len(arena.workers) :])
             say(f"  {kind} for {seconds:g} s: not ready after {noticed[-1]:.1f} s, consumed again after {again:.1f} s")

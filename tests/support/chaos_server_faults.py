@@ -12,6 +12,8 @@ from tests.support.faults import DOWN_SECONDS, LOOK_SECONDS, Step
 from tests.support.ledger import Reset, now
 from yadtq import YadtqError
 
+LED_BACK_SECONDS = 60.0  # then it is another fault's matter
+
 
 def kafka_stop(arena: Arena, step: Step) -> Story:
     yield from _away(arena, step, [arena.kafka], arena.kafka.stop)
@@ -44,7 +46,19 @@ def _away(arena: Arena, step: Step, servers: Sequence[EmbeddedServer], *ends: Ca
     yield step.seconds
     for server in servers:
         yield from started(server)
+    arena.servers_back_at = now()
+    if arena.redis in servers:
+        yield from led_back(arena)
     arena.note_outage(step.kind, began, arena.everybody() if arena.redis in servers else frozenset())
+
+
+def led_back(arena: Arena) -> Story:
+    """Goes on when the queue is open on this run of Redis: while Kafka is away, that waits for Kafka."""
+    until = now() + LED_BACK_SECONDS
+    with arena.redis.connection() as connection:
+        run = str(connection.info("server")["run_id"])
+        while connection.hget(f"{{{arena.settings.namespace}}}:meta", "run") != run and now() < until:
+            yield LOOK_SECONDS
 
 
 def started(server: EmbeddedServer) -> Story:

@@ -68,6 +68,11 @@ KINDS = {
     "scale": Kind("1 worker, then 6, 2, 6, and as many as before", (WORKERS,), 12, 20),
     "rolling": Kind("every worker is restarted by SIGTERM, one after the other", (WORKERS,)),
     "reset": Kind("Reset, under load", (NOTHING,)),
+    "kill-server": Kind("SIGKILL of the server", ("server",), 1, 8),
+    "kill-logger": Kind("SIGKILL of the logger", ("logger",), 0, 6),
+    "kill-monitor": Kind("SIGKILL of the monitor", ("monitor",), 0, 4),
+    "kill-manager": Kind("SIGKILL of the manager; its worker leaves, and another one starts", ("manager",), 0, 4),
+    "kill-managed": Kind("SIGKILL of a worker of the manager, which puts its tasks back", ("manager",)),
     "delete-leases": Kind("the keys of leases and heartbeats are deleted by hand", (WORKERS,)),
 }
 ALL = tuple(KINDS)
