@@ -106,18 +106,18 @@ class Logger:
             self.log.info("start", text=f"writing to {self._folder}; the event log is read {begins}")
             self.log.flush()
         self._began = True
-        saved_at, unsaved = 0.0, True  # the first time it shows that the files can be written
+        saved_at, saved = 0.0, -2  # the first time it shows that the files can be written
         with closing(self._reader.follow(book.cursor, self._stopping.is_set)) as events:
             for event in events:
                 if event is not None:
                     book.note(event)
-                    unsaved = True
                 else:
                     book.flush()
                     self._readiness.tell("kafka", works=not self._reader.problem)
-                if unsaved and (book.is_full() or time.monotonic() > saved_at + SAVE_SECONDS):
+                is_due = book.is_full() or time.monotonic() > saved_at + SAVE_SECONDS
+                if is_due and book.cursor.offset != saved:
                     book.save()
-                    saved_at, unsaved = time.monotonic(), False
+                    saved_at, saved = time.monotonic(), book.cursor.offset
                     self._disk.over()
                     self._readiness.tell("files", works=True)
         book.save()

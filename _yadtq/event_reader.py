@@ -57,7 +57,8 @@ class EventReader:
         cursor = Cursor(max(topic.starts[0], topic.ends[0] - TAIL))
         for _ in self._read(cursor, topic, lambda _: False):
             pass
-        cursor.know_all_before(next(iter(cursor.seen), (1, 1))[0])
+        if cursor.seen:
+            cursor.know_all_before(cursor.seen[0][0])
         return cursor
 
     def read_all(self, cursor: Cursor, wanted: Callable[[bytes], bool] | None = None) -> Iterator[Event]:
@@ -92,11 +93,11 @@ class EventReader:
         probe_at, silent = time.monotonic() + PROBE_SECONDS, 0
         with closing(self._log.follow(cursor.offset)) as batches:
             for rows, following in batches:
-                yield from self._accepted(cursor, rows, None)
-                cursor.skip(following)
-                silent = 0 if rows else silent
                 if rows:
                     self._work()
+                    silent = 0
+                yield from self._accepted(cursor, rows, None)
+                cursor.skip(following)
                 yield None
                 if stop():
                     return

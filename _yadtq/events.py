@@ -182,9 +182,11 @@ class Cursor:
 
     def know_all_before(self, seq: int) -> None:
         """What has a lower number counts as seen."""
-        if seq > 1:
-            kept = [(first, last) for first, last in self.seen if last >= seq]
-            self._firsts, self._lasts = [1, *(first for first, _ in kept)], [seq - 1, *(last for _, last in kept)]
+        kept = [(first, last) for first, last in self.seen if last >= seq]
+        lowest = [] if kept and kept[0][0] <= seq else [(1, seq - 1)]
+        ranges = [*lowest, *kept]
+        self._firsts = [1, *(first for first, _ in ranges[1:])]
+        self._lasts = [last for _, last in ranges]
 
     def place(self, topic: Topic) -> str:
         """Goes to where the topic is to be read on, as it is now. Returns a line for a person, '' none."""

@@ -17,6 +17,7 @@ from _yadtq.errors import ServerUnreachable
 from _yadtq.settings import SETTINGS, Settings
 from _yadtq.store import Store
 from tests.integration.conftest import RECORDED
+from tests.support.loggers import Loggers
 from tests.support.notes import Notes
 from tests.support.programs import RunningProgram
 from tests.support.secured_queue import PROGRAMS, STRANGER, SecuredQueue, secured_queue
@@ -25,7 +26,7 @@ from tests.support.servers import ROOT
 from tests.support.waiting import eventually
 from yadtq import Call, SubmissionUnknown, TaskClient
 
-WORKER, CLIENT, READER, SERVER = PROGRAMS
+WORKER, CLIENT, READER, SERVER, LOGGER = PROGRAMS
 UNREACHABLE = 3  # exit code of client.py
 WRONG = "secret-of-nobody"
 PATIENCE = 12.0  # seconds until a program has said what is wrong, on a busy machine
@@ -131,7 +132,7 @@ def test_a_server_lives_on_its_rights_and_tells_no_secret(
             task_id = client.submit("add", 1, 1)
             eventually(lambda: server.lines("expire", task_id), 30)
         queue.redis.restart()
-        eventually(lambda: "back" in server.lines("redis")[-1])
+        eventually(lambda: server.lines("generation"), what="Redis is led back")
         server.wait_until("leading")
         told = [server.program.output, *server.log, server.get("/metrics")[1], server.get("/healthz/ready")[1]]
     finally:
@@ -139,6 +140,26 @@ def test_a_server_lives_on_its_rights_and_tells_no_secret(
     assert server.lines("lead")
     assert queue.refused_by_kafka() == []
     assert queue.refused_by_redis() == []
+    for secret in queue.passwords.values():
+        assert not [text for text in told if secret in text]
+
+
+def test_a_logger_reads_the_event_log_and_nothing_else(
+    queue: SecuredQueue, worker: RunningProgram, tmp_path: Path
+) -> None:
+    loggers = Loggers(tmp_path / "logs", queue.settings(LOGGER, log_level="DEBUG").environment())
+    logger = loggers.start()
+    try:
+        with TaskClient(queue.settings(CLIENT)) as client:
+            task_id = client.submit("add", 1, 1)
+            client.wait_for_result(task_id, 30)
+        eventually(lambda: any(task_id in line and "action=success" in line for line in loggers.lines("yadtq.log")))
+        history = loggers.history(task_id)
+    finally:
+        assert logger.terminate() == 0
+    assert (history["state"], history["complete"]) == ("completed", True)
+    assert queue.refused_by_kafka() == []
+    told = [logger.output, *loggers.lines("yadtq.log"), *loggers.lines("audit.jsonl")]
     for secret in queue.passwords.values():
         assert not [text for text in told if secret in text]
 

@@ -26,7 +26,7 @@ from tests.support.pages import code_blocks
 from tests.support.secure_servers import ADMIN, SecureKafka, SecureRedis, secure_kafka, secure_redis
 
 PAGE = "docs/security.md"
-PROGRAMS = ("yadtq-worker", "yadtq-client", "yadtq-reader", "yadtq-server")
+PROGRAMS = ("yadtq-worker", "yadtq-client", "yadtq-reader", "yadtq-server", "yadtq-logger")
 STRANGER = "somebody-else"  # may log in, and nothing more
 
 

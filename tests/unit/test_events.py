@@ -31,7 +31,7 @@ def row(offset: int, seq: int, generation: int = 1, call: str = "") -> Row:
 
 
 def begin(offset: int, generation: int, kept: int) -> Row:
-    key, value = marker(generation, kept)
+    key, value = marker(generation, generation - 1, kept)
     return Row(offset, key.encode(), value.encode(), 12.5)
 
 
@@ -68,7 +68,7 @@ def test_a_marker_is_an_event_too() -> None:
     event = Cursor().accept(begin(0, 9, 4))
     assert event is not None
     assert (event.seq, event.generation, event.action, event.at, event.epoch) == (0, 9, "generation", 12.5, -1)
-    assert event.fields == {"kept": 4}
+    assert event.fields == {"before": event.generation - 1, "kept": 4}
 
 
 STRANGE = {
@@ -91,8 +91,9 @@ STRANGE = {
     "far time": (KEY, json.dumps(TAKE | {"at": "1e300"}).encode()),
     "tasks": (KEY, json.dumps(TAKE | {"tasks": {"a": 1}}).encode()),
     "a task": (KEY, json.dumps(TAKE | {"tasks": [{"action": "take"}]}).encode()),
-    "no marker": (b"7-0", b'{"generation":7,"action":"reset","kept":1}'),
-    "a marker's kept": (b"7-0", b'{"generation":7,"action":"generation"}'),
+    "no marker": (b"7-0", b'{"generation":7,"action":"reset","before":6,"kept":1}'),
+    "a marker's kept": (b"7-0", b'{"generation":7,"action":"generation","before":6}'),
+    "a marker's before": (b"7-0", b'{"generation":7,"action":"generation","kept":1}'),
     "damaged": (None, Damaged(b"bytes")),
 }
 
@@ -162,8 +163,11 @@ def test_what_is_below_a_tail_counts_as_seen() -> None:
     cursor = Cursor()
     numbers(cursor, log((17, 1), (19, 1), (15, 1)))
     cursor.know_all_before(15)
-    assert cursor.seen == [(1, 14), (15, 15), (17, 17), (19, 19)]
+    assert cursor.seen == [(1, 15), (17, 17), (19, 19)]
     assert numbers(cursor, [row(9, 14), row(10, 16), row(11, 18), row(12, 20)]) == [16, 18, 20]
+
+    cursor.know_all_before(18)
+    assert cursor.seen == [(1, 20)]
 
 
 # -- where it goes on
@@ -210,6 +214,14 @@ def test_a_queue_begun_anew_has_its_own_numbers() -> None:
     numbers(cursor, log((0, 9, 0), (1, 9), (2, 9)))
     cursor.place(topic(0, 3, "other"))
     assert numbers(cursor, log((0, 8, 0), (1, 8), (2, 8), (2, 8))) == [0, 1, 2]
+
+
+def test_a_marker_whose_sender_gave_up_ends_only_what_it_knew() -> None:
+    """It comes late, into a queue that has gone on with a lower generation."""
+    key, value = marker(9, 1, 0)
+    late = Row(3, key.encode(), value.encode(), 0.0)
+    rows = [begin(0, 1, 0), begin(1, 5, 0), row(2, 1, 5), late, row(4, 2, 5), row(5, 3, 1)]
+    assert numbers(Cursor(), rows) == [0, 0, 1, 0, 2]
 
 
 def test_a_queue_that_has_lost_its_end_and_its_log_goes_on_behind_what_it_kept() -> None:
