@@ -31,23 +31,28 @@ def serve(settings: Settings, host: str, port: int, token: str, names: Sequence[
     except OSError as error:
         log.error("start", text=f"cannot listen on {host} port {port}: {error.strerror or error}: try another --port")
         return EXIT_USAGE
-    shown = f"[{host}]" if ":" in host else host
-    log.info("start", text=f"the monitor of {settings.namespace} is at http://{shown}:{listener.getsockname()[1]}")
-    if host not in LOCAL:
-        log.warning("start", text=f"it listens on {host}, in clear text: whoever reaches it reads the queue")
-    log.flush()
     with Operator(settings) as operator:
         audience = Audience(operator, settings.namespace)
         access = Access(token, (host, *names))
-        site = application(operator, audience, settings.namespace, access, log)
-        audience.start()
-        try:
-            Server(site, audience).serve_until_told(listener)
-        finally:
-            audience.close()
+        server = Server(application(operator, audience, settings.namespace, access, log), audience)
+        with server.told_by_signals():
+            _introduce(log, settings.namespace, host, listener.getsockname()[1])
+            audience.start()
+            try:
+                server.run(sockets=[listener])
+            finally:
+                audience.close()
     log.info("stop", text="the monitor has ended")
     log.flush()
     return EXIT_OK
+
+
+def _introduce(log: Log, queue: str, host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    log.info("start", text=f"the monitor of {queue} is at http://{shown}:{port}")
+    if host not in LOCAL:
+        log.warning("start", text=f"it listens on {host}, in clear text: whoever reaches it reads the queue")
+    log.flush()
 
 
 class Server(uvicorn.Server):
@@ -70,10 +75,20 @@ class Server(uvicorn.Server):
         )
         self._audience = audience
 
-    def serve_until_told(self, listener: socket.socket) -> None:
-        """Serves until SIGTERM or SIGINT."""
-        with _deaf():
-            self.run(sockets=[listener])
+    @contextmanager
+    def told_by_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT end it, also before it runs; uvicorn raises them again when all is done."""
+
+        def told(*_: object) -> None:
+            self.should_exit = True
+
+        kinds = (signal.SIGTERM, signal.SIGINT)
+        before = {kind: signal.signal(kind, told) for kind in kinds}
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends the streams too, which would never end by themselves."""
@@ -84,15 +99,3 @@ class Server(uvicorn.Server):
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=128)
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """uvicorn raises again what has ended it; by then all is done."""
-    kinds = (signal.SIGTERM, signal.SIGINT)
-    before = {kind: signal.signal(kind, lambda *_: None) for kind in kinds}
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

@@ -1,6 +1,7 @@
 """Templates. Whatever a template prints is made visible and escaped, without its asking for it."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,8 @@ from yadtq import SHOWN, visible
 
 LONGEST_CELL = 160
 """Characters of a call or a result in a table; a task's own page shows more."""
+LONGEST_LINE = 80
+"""Characters of a JSON value that stands in one line."""
 LONGEST_VALUE = 20_000
 """Characters of one value on a task's page."""
 SIGNS = {
@@ -39,7 +42,7 @@ def environment() -> Environment:
         cut=cut,
         duration=length,
         figure="{:,}".format,
-        instant=instant_text,
+        instant=instant,
         json=json_lines,
         lines=lines,
         outcome=lambda task: cut(outcome_text(task)),
@@ -51,7 +54,7 @@ def environment() -> Environment:
         word=lambda word: SHOWN.get(word, word),
         worker=worker_name,
     )
-    made.globals.update(link=link)
+    made.globals.update(link=link, offset=offset)
     return made
 
 
@@ -83,6 +86,16 @@ def link(path: str, /, **parameters: object) -> str:
     return f"{path}?{urlencode(given, errors='backslashreplace')}" if given else path
 
 
+def instant(at: float) -> str:
+    """A point in time, to the millisecond; '' for one that never was. The page says its offset once."""
+    return instant_text(at)[:-6]
+
+
+def offset() -> str:
+    """The offset of all times of a page."""
+    return datetime.now(UTC).astimezone().isoformat()[-6:]
+
+
 def cut(text: str, most: int = LONGEST_CELL) -> str:
     """The beginning of a text."""
     return text if len(text) <= most else text[:most] + "…"
@@ -94,8 +107,11 @@ def lines(text: str) -> Markup:
 
 
 def json_lines(value: object) -> Markup:
-    """A JSON value, indented; text in it as people read it."""
+    """A JSON value, indented when it is long; text in it as people read it."""
     try:
-        return lines(simplejson.dumps(value, use_decimal=True, ensure_ascii=False, indent=2))
+        line = simplejson.dumps(value, use_decimal=True, ensure_ascii=False)
+        if len(line) > LONGEST_LINE:
+            line = simplejson.dumps(value, use_decimal=True, ensure_ascii=False, indent=2)
+        return lines(line)
     except RecursionError:
         return Markup("nested too deeply to be shown here")
