@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from dashboard.web.program import serve  # noqa: PLC0415 - a web server takes longer than a picture
 
         return serve(settings, given.host, given.port, settings.monitor_token, given.name)
-    if given.once or given.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if given.once or given.json or not _has_screen():
         return once(settings, given.json)
     from dashboard import terminal  # noqa: PLC0415 - so does prompt_toolkit
 
@@ -82,6 +82,11 @@ def once(settings: Settings, as_json: bool) -> int:
         print(visible(now.health.kafka), file=sys.stderr)
         return EXIT_UNREACHABLE
     return EXIT_OK
+
+
+def _has_screen() -> bool:
+    """Whether there is a terminal on which lines can be drawn anew."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _environment(token_file: str | None) -> Mapping[str, str]:

@@ -109,8 +109,9 @@ def _age(picture: Picture, view: View, age: float) -> Line:
 
 def _servers(picture: Picture, now: Snapshot) -> Line:
     stats = now.stats
+    redis = "unreachable" if picture.away else "not ready" if picture.trouble else "ok"
     pieces: list[Piece] = [("dim", "kafka "), state("unreachable" if now.health.kafka else "ok")]
-    pieces += [("dim", "  redis "), state("unreachable" if picture.trouble else "ok")]
+    pieces += [("dim", "  redis "), state(redis)]
     pieces += [("dim", "  workers "), ("" if stats.workers else "bad", f"{stats.workers:,}")]
     pieces += [("dim", "  busy "), ("", f"{stats.busy:,}/{stats.slots:,}")]
     leading = sum(server.state == "leading" for server in now.servers)
@@ -143,7 +144,7 @@ def _warnings(picture: Picture, age: float, columns: int) -> list[Line]:
     """What an operator has to know now, a line each; () when all is well."""
     lines: list[Line] = []
     if picture.trouble:
-        until = "The last picture stays until it answers." if picture.snapshot else "Trying again …"
+        until = "The last picture stays meanwhile." if picture.snapshot else "Trying again …"
         lines += [text(f"! {shown(picture.trouble)}. {until}", "bad")]
     now = picture.snapshot
     if now and now.health.kafka:

@@ -43,15 +43,16 @@ class Picture:
     """The queue as it was last seen.
 
     queue: its namespace. snapshot: None before the first one. read_at: when that came, on the reader's monotonic clock.
-    trouble: why there has been none since, or ''. pages: what was asked for, while it could be had. task, task_id: the
-    open task; task_problem: why there is none. moments: of earlier snapshots, oldest first. rates: incarnation of a
-    worker → tasks a second of late.
+    trouble: why there has been none since, or ''; away: because Redis does not answer. pages: what was asked for, while
+    it could be had. task, task_id: the open task; task_problem: why there is none. moments: of earlier snapshots,
+    oldest first. rates: incarnation of a worker → tasks a second of late.
     """
 
     queue: str = ""
     snapshot: Snapshot | None = None
     read_at: float = 0.0
     trouble: str = ""
+    away: bool = False
     pages: Mapping[Selection, Page] = field(default_factory=dict)
     task_id: str = ""
     task: Task | None = None

@@ -25,6 +25,7 @@ STYLES = {
     "offline": "bad",
     "ok": "good",
     "unreachable": "bad",
+    "not ready": "bad",
 }
 """The colour of each word that has one; drawn, it is always a word too."""
 

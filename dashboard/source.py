@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from dashboard.picture import Moment, Picture, Selection, Wanted
-from yadtq import Page, Snapshot, Task, TaskClient, TaskNotFound, YadtqError
+from yadtq import Page, ServerUnreachable, Snapshot, Task, TaskClient, TaskNotFound, YadtqError
 
 INTERVAL, SLOWEST = 1.0, 5.0
 """Seconds between two looks; while a server is down the pause doubles, up to the slowest."""
@@ -110,11 +110,12 @@ class Source:
             picture = self._pages(picture, wanted)
             self._pause_seconds = self._interval
         except YadtqError as error:
-            picture = replace(self.picture, trouble=str(error))
+            away = isinstance(error, ServerUnreachable) and error.server == "redis"
+            picture = replace(self.picture, trouble=str(error), away=away)
             self._pause_seconds = min(SLOWEST, self._pause_seconds * 2)
         except Exception as error:  # a mistake of ours must not leave the page standing still without a word
             log.exception("a look at the queue failed in an unforeseen way")
-            picture = replace(self.picture, trouble=f"{type(error).__name__}: {error} (a mistake in YADTQ)")
+            picture = replace(self.picture, trouble=f"{type(error).__name__}: {error} (a mistake in YADTQ)", away=False)
             self._pause_seconds = SLOWEST
         self._fetched = wanted
         if due:
@@ -131,7 +132,14 @@ class Source:
         # What was fetched for an earlier snapshot must not stand beside this one.
         kept = {selection: page for selection, page in before.pages.items() if selection in wanted.selections}
         return replace(
-            before, snapshot=snapshot, read_at=now, trouble="", moments=moments, rates=self._rates.now(), pages=kept
+            before,
+            snapshot=snapshot,
+            read_at=now,
+            trouble="",
+            away=False,
+            moments=moments,
+            rates=self._rates.now(),
+            pages=kept,
         )
 
     def _pages(self, picture: Picture, wanted: Wanted) -> Picture:

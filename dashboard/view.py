@@ -127,10 +127,17 @@ def _listed(view: View, filters: Filters) -> View:
 
 
 def _ask(kind: str) -> "Action":
-    def ask(view: View, _: Shown) -> View:
-        return replace(view, typing=kind, typed=getattr(view.filters, kind))
+    def ask(view: View, shown: Shown) -> View:
+        typed = getattr(view.filters, kind) or (_worker_here(view, shown) if kind == WORKER else "")
+        return replace(view, typing=kind, typed=typed)
 
     return ask
+
+
+def _worker_here(view: View, shown: Shown) -> str:
+    """The name of the worker that is open or chosen, '' when it is none."""
+    key = view.opened[-1] if view.opened else shown.keys[place(view, shown.keys)] if shown.keys else ("", "")
+    return key[1].partition("~")[0] if key[0] in ("worker", "lost") else ""
 
 
 def _next_status(view: View, _: Shown) -> View:
@@ -302,7 +309,7 @@ KEYS: tuple[Binding, ...] = (
     Binding(("escape", "backspace"), "Esc", "back; on the list of tasks: no filters; ends typing", "back", _back),
     Binding(("/",), "/", "tasks whose id begins with what is typed", "filter id", _ask(PREFIX)),
     Binding(("n",), "n", "tasks of one name", "filter name", _ask(TASK)),
-    Binding(("w",), "w", "tasks of one worker", "filter worker", _ask(WORKER)),
+    Binding(("w",), "w", "tasks of one worker; of the chosen one, if it is one", "filter worker", _ask(WORKER)),
     Binding(("s",), "s", "tasks of one state, then of the next, then all", "filter state", _next_status),
     Binding(("c",), "c", "curves of the last hour, or of the last ten minutes", "reach", _toggle_reach),
     Binding(("p",), "p", "holds the picture still, and lets it go on", "pause", _toggle_pause),

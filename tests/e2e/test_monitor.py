@@ -168,7 +168,10 @@ def test_filtering_and_opening(monitor: Open, client: TaskClient, worker_process
     terminal.see(r"^Tasks: failed · name div +the end$")
     terminal.press("3")
     terminal.see(r"^▸ worker1 +online +0/3 +41 ")
-    terminal.press(ENTER)
+    terminal.press("w" + ENTER)
+    terminal.see(r"^Tasks: failed · name div · worker worker1 +the end$")
+    terminal.see(r"▸ odd-one ")
+    terminal.press("3" + ENTER)
     terminal.see(r"^Worker worker1  online$")
     terminal.see(r"executed +41 tasks")
     terminal.press("6")
@@ -244,6 +247,15 @@ def test_an_old_picture_stays_while_redis_is_away(monitor: Open, settings: Setti
     terminal.see("redis ok")
     terminal.press("q")
     assert terminal.close() == 0
+
+
+def test_kafka_being_away_hides_nothing_of_redis(monitor: Open, client: TaskClient) -> None:
+    client.submit("add", 1)
+    terminal = monitor(KAFKA_BROKER="127.0.0.1:1")
+    terminal.see("kafka unreachable  redis ok", 30)
+    terminal.see(r"^! Kafka does not answer at 127\.0\.0\.1:1")
+    assert "live " in terminal.text
+    assert "queued 1 " in terminal.text
 
 
 def test_a_lost_worker_is_seen_with_what_became_of_its_tasks(

@@ -1,6 +1,7 @@
 """Pictures of queues for tests of the monitor: no servers, every instant made up."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from dashboard.body import Size
@@ -105,10 +106,7 @@ def served(before: Picture, view: View, size: Size, tasks: Iterable[Task] = ()) 
         pages[each] = Page(tuple(part), more, len(found), complete=True)
     task = next((task for task in tasks if task.id == wanted.task_id), None)
     problem = "" if task else f"no task has the id {wanted.task_id}"
-    return Picture(
-        before.queue, before.snapshot, before.read_at, before.trouble, pages, wanted.task_id, task, problem,
-        before.moments, before.rates,
-    )  # fmt: skip
+    return replace(before, pages=pages, task_id=wanted.task_id, task=task, task_problem=problem)
 
 
 def screen(before: Picture, view: View, size: Size = SMALL, tasks: Iterable[Task] = (), age: float = 0.5) -> Screen:

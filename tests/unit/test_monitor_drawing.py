@@ -123,13 +123,15 @@ def test_what_is_missing_is_said() -> None:
 
 
 def test_an_old_picture_says_so_and_why() -> None:
-    before = picture(trouble="Redis does not answer at 127.0.0.1:6379")
+    before = picture(trouble="Redis does not answer at 127.0.0.1:6379", away=True)
     lines = text(screen(before, View(), WIDE, MIXED, age=75.0)).split("\n")
     assert "OLD: of " in lines[0]
     assert lines[0].endswith(", 1 min 15 s old")
     assert "redis unreachable" in lines[1]
     assert lines[4].startswith("! Redis does not answer at 127.0.0.1:6379. The last picture stays")
     assert "task0008" in "\n".join(lines)  # what was known is still there
+    restarted = text(screen(picture(trouble="Redis was restarted"), View(), WIDE, MIXED))
+    assert "redis not ready" in restarted
 
 
 def test_a_warning_and_another_size_take_nothing_from_the_screen() -> None:

@@ -101,11 +101,13 @@ def test_the_last_picture_stays_while_a_server_is_away(running: Source, operator
     operator.memory.down.add("redis")
     eventually(lambda: running.picture.trouble)
     old = running.picture
+    assert old.away
     assert old.snapshot is not None
     assert len(fetched(old, ALL)) == 5
     operator.memory.down.clear()
     eventually(lambda: not running.picture.trouble)
     assert running.picture.read_at > old.read_at
+    assert not running.picture.away
 
 
 def test_pauses_grow_while_a_server_is_away(

@@ -136,6 +136,13 @@ def test_other_filters(key: str, field: str) -> None:
     assert view.filters == replace(Filters(), **{field: "ab"})
 
 
+def test_tasks_of_the_worker_that_is_chosen_or_open() -> None:
+    before = picture(snapshot(workers=(worker("a"), worker("b"))))
+    assert pressed(before, View(), ["3", "down", "w"]).typed == "b"
+    assert pressed(before, View(), ["3", "down", "enter", "w", "enter"]).filters == Filters(worker="b")
+    assert pressed(MANY, View(), ["2", "w"], SMALL, TASKS).typed == ""
+
+
 def test_keys_mean_letters_while_a_filter_is_typed() -> None:
     view = press(View(), "/", Shown())
     for key in ("q", "p", "1", "?", "日", "left", "f5", "\x1b"):
