@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from tests.support.servers import (
     remove_queue,
     start_for_run,
 )
+
+# A shell that starts this in the background lets it ignore Ctrl-C, and what it starts inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What a developer has set for programs of their own must not reach the tests.
 for _variable in (variable for setting in SETTINGS for variable in setting.variables):

@@ -22,7 +22,7 @@ from tests.support.servers import JARS, ROOT
 from tests.support.waiting import eventually
 from yadtq import TaskClient
 
-RUN = ("command", "shell", "worker", "start", "containers", "message")
+RUN = ("command", "shell", "worker", "start", "containers", "message", "printed")
 LOOKED_UP = ("setting", "task", "status", "field", "library", "path")
 
 
@@ -68,6 +68,14 @@ def test_commands_run_as_they_are_written(environment: dict[str, str]) -> None:
         assert done.stdout.strip(), promise.what
     shown = run(f"python client.py --query {task_id}", environment).stdout
     assert shown == f"Task ID: {task_id}\nStatus: success\nResult: 6\n"
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("promise", each("printed"), ids=str)
+def test_the_monitor_prints_lines_of_that_form(promise: Promise, environment: dict[str, str]) -> None:
+    printed = run("python monitor.py", environment).stdout
+    form = re.sub(r"\d+", r"\\d+", re.escape(promise.what).replace("worker1", r"[^ ]+", 1))
+    assert re.search(f"^{form}", printed, re.MULTILINE), printed
 
 
 @pytest.mark.usefixtures("worker")

@@ -107,7 +107,7 @@ class Operators:
     def _audited(self) -> list[int]:
         """The numbers of the events in the logger's files."""
         found: list[int] = []
-        for path in self.folder.glob("audit.jsonl*"):
+        for path in self.folder.glob("audit*.jsonl"):
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             found += [json.loads(line).get("seq", 0) for line in lines if line.endswith("\n")]
         return [seq for seq in found if seq]  # without the markers
