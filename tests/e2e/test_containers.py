@@ -3,9 +3,11 @@
 The stack runs under a name, volumes and host ports of its own. It is removed at the end, whatever happened.
 """
 
+import json
 import os
 import re
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,18 +17,21 @@ from tests.support import containers
 from tests.support.containers import CLIENT, Stack, execute, inspect, log_lines
 from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
-from yadtq import SETTINGS, Call, Settings, Task, TaskClient, Worker
+from yadtq import SETTINGS, Call, Settings, Task, TaskClient, Worker, YadtqError
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
 WORKERS = 3
+OPERATORS = ("server", "logger", "monitor")
+SERVICES = ("kafka", "redis", "worker", "client", *OPERATORS)
+LOGS = "/var/log/yadtq"
 # One slot each, so that a few slow tasks fill every worker; a dead worker is noticed after 4 s.
 IN_CONTAINERS = {"WORKER_CONCURRENCY": "1", "WORKER_TIMEOUT": "4"}
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """Kafka, Redis, a client and three workers, built and started as the README says."""
+    """Everything, with three workers, built and started as the README says."""
     missing = containers.missing_engine()
     if missing and os.environ.get("CI"):
         pytest.fail(missing)
@@ -45,8 +50,9 @@ def stack() -> Iterator[Stack]:
 def client(stack: Stack) -> Iterator[TaskClient]:
     """A program on this machine that uses the published ports. All three workers are there and idle."""
     stack.up("--no-build", "--scale", f"worker={WORKERS}")
+    hosts = stack.containers("worker")
     with host_program(stack) as program:
-        eventually(lambda: idle_in(program, stack.containers("worker")), 60, "all workers online and idle")
+        eventually(lambda: idle_in(program, hosts), 60, "all workers online and idle")
         yield program
 
 
@@ -63,7 +69,10 @@ def host_program(stack: Stack) -> TaskClient:
 
 def idle_in(client: TaskClient, hosts: list[str]) -> bool:
     """Whether the workers that are online are those of these containers, and none has anything to do."""
-    counts = client.counts()
+    try:
+        counts = client.counts()
+    except YadtqError as error:
+        raise AssertionError(error) from error  # not yet: everything has only just been started
     return sorted(w.host for w in online(client)) == sorted(hosts) and not counts["queued"] + counts["processing"]
 
 
@@ -96,6 +105,30 @@ def once_online(client: TaskClient, host: str) -> Worker:
         return found[0]
 
     return eventually(look, 30, f"a worker online in {host}")
+
+
+def restarts(container: str) -> int:
+    """How often Docker has started a container anew."""
+    return int(inspect(container)["RestartCount"])
+
+
+def audit(logger: str) -> list[dict[str, Any]]:
+    """Every line of audit.jsonl, in the logger's container."""
+    return [json.loads(line) for line in execute(logger, "cat", f"{LOGS}/audit.jsonl").splitlines()]
+
+
+def actions(lines: list[dict[str, Any]], task_id: str) -> list[str]:
+    """What happened to one task, in order."""
+    return [each["action"] for line in lines for each in line.get("tasks", []) if each["id"] == task_id]
+
+
+def succeeded(lines: list[dict[str, Any]]) -> set[str]:
+    """The tasks of which an outcome was noted, and it is a success."""
+    return {each["id"] for line in lines for each in line.get("tasks", []) if each["action"] == "success"}
+
+
+def is_healthy(container: str) -> bool:
+    return bool(inspect(container)["State"]["Health"]["Status"] == "healthy")
 
 
 def of_services(stack: Stack, *services: str) -> dict[str, dict[str, Any]]:
@@ -193,15 +226,58 @@ def test_the_shell_takes_one_command_and_keeps_its_exit_code(client: TaskClient)
         execute(CLIENT, "python", "client.py", "DIV", "1", "0")
 
 
+def test_the_monitors_page_answers_through_the_published_port(stack: Stack, client: TaskClient) -> None:
+    task_id = client.submit("add", 2, 3)
+    client.wait_for_result(task_id, 30)
+
+    def look() -> bool:
+        with urllib.request.urlopen(f"http://127.0.0.1:{stack.ports['monitor']}/tasks", timeout=5) as answer:
+            page: str = answer.read().decode()
+        return task_id[:8] in page
+
+    eventually(look, 30, "the task on the page")
+
+
+def test_what_happened_is_in_the_files_of_logger_and_server(stack: Stack, client: TaskClient) -> None:
+    (logger,) = stack.containers("logger")
+    task_id = client.submit("add", 2, 3)
+    client.wait_for_result(task_id, 30)
+
+    eventually(lambda: actions(audit(logger), task_id) == ["register", "take", "success"], 20, "the events of the task")
+
+    for file in ("server.log", "yadtq.log"):  # the client container sees them too
+        lines = execute(CLIENT, "grep", task_id, f"{LOGS}/{file}").splitlines()
+        assert len(lines) == 3, file
+    assert "success" in execute(CLIENT, "python", "logger.py", "--task", task_id)
+
+
+def test_a_killed_server_logger_and_monitor_come_back_and_miss_nothing(stack: Stack, client: TaskClient) -> None:
+    killed = {service: stack.containers(service)[0] for service in OPERATORS}
+    before = {name: restarts(name) for name in killed.values()}
+    ids = client.submit_many(Call("add", (n, n)) for n in range(50))
+    for name in before:
+        containers.run("docker", "exec", "--detach", name, "sh", "-c", "kill -9 -1")  # its container ends with it
+    ids += client.submit_many(Call("add", (n, n)) for n in range(50))
+    assert {client.wait_for_result(task_id, 30).status for task_id in ids} == {"success"}
+
+    eventually(lambda: all(restarts(name) == before[name] + 1 for name in before), 20, "all started anew")
+    eventually(lambda: succeeded(audit(killed["logger"])) >= {*ids}, 30, "the outcome of every task noted")
+
+    numbers = [line["seq"] for line in audit(killed["logger"]) if "seq" in line]
+    assert numbers == list(range(1, len(numbers) + 1)), "no event is missing, and none is there twice"
+    eventually(lambda: all(map(is_healthy, before)), 60, "all healthy again")
+    assert {*stack.health().values()} == {"healthy"}
+
+
 def test_nothing_runs_as_root_or_may_become_root(stack: Stack) -> None:
-    for name, found in of_services(stack, "kafka", "redis", "worker", "client").items():
+    for name, found in of_services(stack, *SERVICES).items():
         host = found["HostConfig"]
         assert execute(name, "id", "-u").strip() != "0", name
         assert host["CapDrop"] == ["ALL"], name
         assert host["SecurityOpt"] == ["no-new-privileges:true"], name
         assert host["RestartPolicy"]["Name"] == "unless-stopped", name
         assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}, name
-    for name, found in of_services(stack, "redis", "worker", "client").items():
+    for name, found in of_services(stack, *SERVICES[1:]).items():  # Kafka's image writes its configuration
         assert found["HostConfig"]["ReadonlyRootfs"], name
 
 
@@ -209,8 +285,8 @@ def test_the_two_images_share_their_packages(stack: Stack) -> None:
     worker, client = (
         set(inspect(inspect(name)["Image"])["RootFS"]["Layers"]) for name in (stack.containers("worker")[0], CLIENT)
     )
-    # The same steps up to 'until here'; then _yadtq (which the builder may share too), the programs, their bytecode.
-    assert len(worker - client) <= 3
+    # The same steps up to 'until here'; then _yadtq (which the builder may share too), local, programs, bytecode.
+    assert len(worker - client) <= 4
 
 
 def test_ports_are_published_on_the_loopback_address_only(stack: Stack) -> None:
@@ -221,13 +297,10 @@ def test_ports_are_published_on_the_loopback_address_only(stack: Stack) -> None:
             for bindings in found["NetworkSettings"]["Ports"].values()
             for binding in bindings or []
         ]
-        for service in ("kafka", "redis", "worker", "client")
+        for service in SERVICES
     }
     assert published == {
-        "kafka": [("127.0.0.1", stack.ports["kafka"])],
-        "redis": [("127.0.0.1", stack.ports["redis"])],
-        "worker": [],
-        "client": [],
+        service: [("127.0.0.1", stack.ports[service])] if service in stack.ports else [] for service in SERVICES
     }
 
 
@@ -237,7 +310,7 @@ def test_what_the_compose_file_says_when_nothing_is_set(stack: Stack) -> None:
     published = {(p["host_ip"], p["published"]) for service in services.values() for p in service.get("ports", [])}
     images = {services[name]["image"] for name in ("kafka", "redis")}
     assert config["name"] == "yadtq"
-    assert published == {("127.0.0.1", "9092"), ("127.0.0.1", "6379")}
+    assert published == {("127.0.0.1", "9092"), ("127.0.0.1", "6379"), ("127.0.0.1", "8080")}
     assert images == {"apache/kafka:4.3.1", "redis:7"}
     assert services["client"]["container_name"] == CLIENT
     assert "container_name" not in services["worker"], "it could not be scaled"
@@ -245,11 +318,15 @@ def test_what_the_compose_file_says_when_nothing_is_set(stack: Stack) -> None:
 
 def test_the_programs_settings_in_the_compose_file_exist(stack: Stack) -> None:
     services = containers.shipped_config()["services"]
-    given = services["worker"]["environment"]
-    assert given == services["client"]["environment"]
-    assert given.keys() <= {variable for setting in SETTINGS for variable in setting.variables}
-    assert "WORKER_ID" not in given, "every worker would have the same name"
-    assert f"{given['DRAIN_SECONDS']}s" < services["worker"]["stop_grace_period"] == "30s"
+    known = {variable for setting in SETTINGS for variable in setting.variables}
+    given = {name: services[name]["environment"] for name in ("worker", "client", "manager", *OPERATORS)}
+    assert not set().union(*given.values()) - known
+    assert given["worker"] == given["client"] == given["manager"]
+    assert "WORKER_ID" not in given["worker"], "every worker would have the same name"
+    assert f"{given['worker']['DRAIN_SECONDS']}s" < services["worker"]["stop_grace_period"] == "30s"
+    assert {name for name in given if "ENCRYPTION_KEY" in given[name]} == {"worker", "client", "manager"}
+    assert {name for name in given if "MONITOR_TOKEN" in given[name]} == {"monitor"}
+    assert [name for name, service in services.items() if "healthcheck" not in service] == []
 
 
 def test_tasks_survive_the_removal_of_all_containers(stack: Stack) -> None:
@@ -263,3 +340,19 @@ def test_tasks_survive_the_removal_of_all_containers(stack: Stack) -> None:
     assert "Result: 42" in execute(CLIENT, "python", "client.py", "--query", task_id)
     with host_program(stack) as after:
         assert after.wait_for_result(after.submit("add", 1, 1), 60).result == 2
+
+
+def test_a_manager_starts_workers_as_the_work_grows(stack: Stack, client: TaskClient) -> None:
+    stack.compose("--profile", "elastic", "up", "-d", "--scale", "worker=0")
+    (host,) = stack.containers("manager")
+    once_online(client, host)
+    ids = client.submit_many(Call("sleep", (1,)) for _ in range(30))
+
+    eventually(lambda: sum(worker.host == host for worker in online(client)) >= 2, 60, "a second worker")
+
+    shown = execute(host, "python", "manager.py", "status")
+    assert {client.wait_for_result(task_id, 60).status for task_id in ids} == {"success"}
+    stack.compose("--profile", "elastic", "stop", "manager")
+    assert "elastic2" in shown
+    assert inspect(host)["State"]["ExitCode"] == 0
+    assert not [worker for worker in online(client) if worker.host == host]

@@ -11,7 +11,8 @@ from yadtq import SETTINGS
 
 PROJECT = "yadtq-test"
 CLIENT = "client"
-PORT_VARIABLES = {"kafka": "KAFKA_PORT", "redis": "REDIS_PORT"}
+PORT_VARIABLES = {"kafka": "KAFKA_PORT", "redis": "REDIS_PORT", "monitor": "MONITOR_PORT"}
+COMPOSE_VARIABLES = {*PORT_VARIABLES.values(), "MANAGER_MIN", "MANAGER_MAX"}
 
 
 class StackBusy(Exception):
@@ -49,7 +50,7 @@ def run(*command: str, environment: dict[str, str] | None = None, seconds: float
 
 def undisturbed_environment() -> dict[str, str]:
     """This process' environment without anything that docker-compose.yml would take from it."""
-    taken = {variable for setting in SETTINGS for variable in setting.variables} | set(PORT_VARIABLES.values())
+    taken = {variable for setting in SETTINGS for variable in setting.variables} | COMPOSE_VARIABLES
     return {name: value for name, value in os.environ.items() if name not in taken and not name.startswith("COMPOSE_")}
 
 
@@ -70,14 +71,14 @@ def refuse_to_disturb() -> None:
 
 
 def shipped_config() -> dict[str, Any]:
-    """docker-compose.yml as docker compose understands it on a machine where nothing is set."""
-    command = ("docker", "compose", "--env-file", os.devnull, "config", "--format", "json")
+    """docker-compose.yml, all profiles, as docker compose understands it on a machine where nothing is set."""
+    command = ("docker", "compose", "--env-file", os.devnull, "--profile", "elastic", "config", "--format", "json")
     config: dict[str, Any] = json.loads(run(*command, environment=undisturbed_environment()))
     return config
 
 
 class Stack:
-    """One run of docker-compose.yml, with free ports of this machine instead of the usual two."""
+    """One run of docker-compose.yml, with free ports of this machine instead of the usual ones."""
 
     def __init__(self, settings: dict[str, str]) -> None:
         """settings: variables of the environment that docker compose passes on to the programs."""
@@ -99,11 +100,18 @@ class Stack:
 
     def remove(self) -> None:
         """Stops everything and removes what the test made, volumes and images included."""
-        self.compose("down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "5")
+        self.compose(
+            "--profile", "elastic", "down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "5"
+        )
 
     def containers(self, service: str) -> list[str]:
         """The ids of a service's running containers, as short as docker shows them (and as their host names are)."""
         return [identifier[:12] for identifier in self.compose("ps", "--quiet", service).split()]
+
+    def health(self) -> dict[str, str]:
+        """What docker compose ps says of each container: name → starting, healthy or unhealthy; '' without a check."""
+        shown = self.compose("--profile", "elastic", "ps", "--format", "{{.Name}}={{.Health}}")
+        return {name: state for name, _, state in (line.partition("=") for line in shown.splitlines())}
 
 
 def inspect(container: str) -> dict[str, Any]:
