@@ -64,7 +64,7 @@ class Doorkeeper:
             await self._application(scope, receive, send_with_headers)
             return
         name = visible(", ".join(given), SHOWN_NAME)
-        refusal = PlainTextResponse(f"{name!r} is no name of this monitor: allow it with --allow-host.\n", 403)
+        refusal = PlainTextResponse(f"{name!r} is no name of this monitor: allow it with --name.\n", 403)
         await refusal(scope, receive, send_with_headers)
 
     def serves(self, host: str) -> bool:
