@@ -1,5 +1,6 @@
 """The event log in Kafka: how it is written and read. Which of its entries count: history.py, event_reader.py."""
 
+import logging
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,8 @@ from kafka import errors as kafka_errors
 from _yadtq.broker import EVENT_BYTES, Broker, connected, unreachable
 from _yadtq.damaged import Doubted, tolerate
 from _yadtq.errors import ServerUnreachable
-from _yadtq.history import Entry, Row, entry_of, marker, stamped
+from _yadtq.events import StrangeEntry, entry_of
+from _yadtq.history import Entry, Row, marker, stamped
 from _yadtq.settings import Settings
 
 READ_SECONDS = 10.0  # without an entry that must be there
@@ -45,16 +47,22 @@ class EventLog:
         return outcome
 
     def read(self, first: int, end: int) -> Iterator[Entry]:
-        """The entries from an offset on, or from where the log begins now, up to the offset `end`."""
+        """The entries from an offset on, or from where the log begins now, up to the offset `end`.
+
+        What is no event is passed over; EventReader, which the logger and the server use, tells of it.
+        """
         if first >= end:
             return
         with self._consumer() as (consumer, partition):
+            tolerate(consumer._fetcher, self._doubted)
             consumer.seek(partition, max(first, consumer.beginning_offsets([partition])[partition]))
             while consumer.position(partition) < end:
                 rows = consumer.poll(timeout_ms=int(READ_SECONDS * 1000)).get(partition, [])
                 if not rows:
                     raise ServerUnreachable("kafka", "Kafka does not give the event log: it is read again")
-                yield from (entry_of(row.key, row.value) for row in rows if row.offset < end)
+                for row in rows:
+                    if row.offset < end:
+                        yield from _entries(row)
 
     def follow(self, first: int) -> Generator[tuple[list[Row], int]]:
         """The messages from an offset on, as they come, and the offset behind them; none when none came for a second.
@@ -70,8 +78,7 @@ class EventLog:
                     rows = consumer.poll(timeout_ms=int(IDLE_SECONDS * 1000)).get(partition, [])
                 except (kafka_errors.OffsetOutOfRangeError, kafka_errors.LogTruncationError):
                     return
-                found = [Row(row.offset, row.key, row.value, (row.timestamp or 0) / 1000) for row in rows]
-                yield found, rows[-1].offset + 1 if rows else consumer.position(partition)
+                yield [_row(each) for each in rows], rows[-1].offset + 1 if rows else consumer.position(partition)
 
     @contextmanager
     def _consumer(self) -> Iterator[Any]:
@@ -95,3 +102,15 @@ class EventLog:
         finally:
             if consumer is not None:
                 consumer.close(timeout_ms=2000)
+
+
+def _row(record: Any) -> Row:
+    return Row(record.offset, record.key, record.value, (record.timestamp or 0) / 1000)
+
+
+def _entries(record: Any) -> Iterator[Entry]:
+    """The entry of a message, none of one that is no event: it must not keep Redis from being led back."""
+    try:
+        yield entry_of(_row(record))
+    except StrangeEntry as error:
+        logging.getLogger("yadtq").debug("offset %d of the event log is no event: %s", record.offset, error)

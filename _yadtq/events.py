@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from _yadtq.damaged import Damaged
-from _yadtq.history import Row
+from _yadtq.history import Entry, Row
 from _yadtq.topic import Topic
 
 MOST_RANGES = 10_000  # of numbers that were seen; where there are more, the lowest gap between them counts as seen
@@ -153,12 +153,7 @@ class Cursor:
         if row.offset < self.offset:
             return None
         self.offset = row.offset + 1
-        if isinstance(row.value, Damaged):
-            raise StrangeEntry(row.value.reason)
-        key = KEY.fullmatch(row.key or b"")
-        if key is None:
-            raise StrangeEntry("its key is not <generation>-<seq>")
-        generation, seq = int(key[1]), int(key[2])
+        generation, seq = _place(row)
         if generation < self.generation or (self.has_seen(seq) if seq else generation == self.began):
             return None
         if seq and wanted and not wanted(row.value or b""):
@@ -233,6 +228,22 @@ class Cursor:
             self._lasts.insert(place, seq)
         if len(self._firsts) > MOST_RANGES:
             del self._firsts[1], self._lasts[0]
+
+
+def entry_of(row: Row) -> Entry:
+    """The entry of a message, for History. Raises StrangeEntry: whoever reads the log passes over the same ones."""
+    event = Event.of(row, *_place(row))
+    return Entry(event.seq, event.generation, event.token, event.text)
+
+
+def _place(row: Row) -> tuple[int, int]:
+    """The generation and the number that a message's key names. Raises StrangeEntry."""
+    if isinstance(row.value, Damaged):
+        raise StrangeEntry(row.value.reason)
+    key = KEY.fullmatch(row.key or b"")
+    if key is None:
+        raise StrangeEntry("its key is not <generation>-<seq>")
+    return int(key[1]), int(key[2])
 
 
 def _shown(match: re.Match[str]) -> str:

@@ -51,13 +51,6 @@ def marker(generation: int, before: int, kept: int) -> tuple[str, str]:
     return f"{generation}-0", json.dumps(told)
 
 
-def entry_of(key: bytes, value: bytes) -> Entry:
-    """An entry from its message."""
-    generation, _, seq = key.decode().partition("-")
-    text = value.decode()
-    return Entry(int(seq), int(generation), json.loads(text).get("token", ""), text)
-
-
 class History:
     """The entries that count and that Redis has forgotten, in their order. Pure: entries go in as the log has them.
 

@@ -4,12 +4,13 @@ import time
 from collections.abc import Generator, Iterator
 
 import pytest
+import redis
 
 from _yadtq.settings import Settings
 from tests.support.event_sender import EventSender
 from tests.support.kafka_tools import cut, delete_topic, make_topic
 from tests.support.waiting import eventually
-from yadtq import Cursor, Event, EventReader, ServerUnreachable
+from yadtq import Cursor, Event, EventReader, ServerUnreachable, TaskClient
 
 Followed = Generator[Event | None]
 
@@ -100,6 +101,17 @@ def test_what_is_no_event_is_told_and_passed_over(
     assert next(events) is None
     assert all(line.isprintable() and f"{settings.namespace}_events is no event" in line for line in told)
     assert told[0].startswith("offset 1 of ")
+
+
+def test_what_is_no_event_does_not_keep_redis_from_being_led_back(settings: Settings, sender: EventSender) -> None:
+    with TaskClient(settings) as client:
+        task_id = client.submit("add", 1, 2)
+        with redis.Redis(settings.redis_host, settings.redis_port) as server:
+            client.reset()  # then all events are in the log
+            sender.garbage((b"x", b"\xff"), (b"1-1", b"{}"), (b"99999999999999-0", b'{"generation": 99999999999999}'))
+            server.hset(f"{{{settings.namespace}}}:meta", "run", "of another server")
+        assert client.counts()["queued"] == 0
+        assert task_id not in [task.id for task in client.list()]
 
 
 def test_of_a_topic_that_was_cut_the_rest_is_read(

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from _yadtq.history import Entry, History, entry_of, marker, stamped
+from _yadtq.events import entry_of
+from _yadtq.history import Entry, History, Row, marker, stamped
 
 
 class EventTopic:
@@ -15,13 +16,13 @@ class EventTopic:
         """Takes entries of the outbox, sent in a generation."""
         for entry, event in entries:
             key, value = stamped(generation, entry, event)
-            self.entries.append(entry_of(key.encode(), value.encode()))
+            self.entries.append(entry_of(Row(len(self.entries), key.encode(), value.encode(), 0.0)))
         return len(entries), len(self.entries), None
 
     def begin(self, generation: int, before: int, kept: int) -> int:
         """Takes the marker of a generation. Returns its offset."""
         key, value = marker(generation, before, kept)
-        self.entries.append(entry_of(key.encode(), value.encode()))
+        self.entries.append(entry_of(Row(len(self.entries), key.encode(), value.encode(), 0.0)))
         return len(self.entries) - 1
 
     def read(self, first: int, end: int) -> Iterator[Entry]:

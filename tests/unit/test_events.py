@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from _yadtq import events
 from _yadtq.damaged import Damaged
-from _yadtq.events import Cursor, Event, StrangeEntry
-from _yadtq.history import Entry, History, Row, entry_of, marker, stamped
+from _yadtq.events import Cursor, Event, StrangeEntry, entry_of
+from _yadtq.history import Entry, History, Row, marker, stamped
 from _yadtq.topic import Topic
 
 KEY = b"7-42"
@@ -105,6 +105,8 @@ def test_what_is_no_event_is_passed_over_and_hides_nothing(what: str) -> None:
         cursor.accept(Row(3, *STRANGE[what], 0.0))
     assert (cursor.offset, cursor.generation, cursor.seen) == (4, 0, [])
     assert cursor.accept(Row(4, KEY, json.dumps(TAKE).encode(), 0.0)) is not None
+    with pytest.raises(StrangeEntry):
+        entry_of(Row(3, *STRANGE[what], 0.0))
 
 
 @given(st.binary(max_size=60) | st.none(), st.binary(max_size=200) | st.none())
@@ -113,6 +115,39 @@ def test_any_bytes_are_an_event_or_strange(key: bytes | None, value: bytes | Non
     with contextlib.suppress(StrangeEntry):
         cursor.accept(Row(0, key, value, 0.0))
     assert cursor.offset == 1
+
+
+def test_a_line_of_the_audit_trail_is_the_event_with_its_offset() -> None:
+    event = event_of(TAKE)
+    assert json.loads(event.to_line()) == {"offset": 9} | TAKE
+    assert Event.from_line(event.to_line().encode()) == event
+
+
+@given(st.text(max_size=30), st.sampled_from(["", "\n", " \t\r\n "]), st.booleans())
+def test_a_line_shows_everything_and_says_the_same(text: str, space: str, ascii_only: bool) -> None:
+    told = {**TAKE, "tasks": [{"action": "take", "id": text}], text: [text, 1.5, None]}
+    if "offset" in told or text in TAKE:
+        return
+    value = space + json.dumps(told, ensure_ascii=ascii_only).replace(", ", f",{space}") + space
+    try:
+        sent = value.encode()
+    except UnicodeEncodeError:
+        return
+    event = Cursor().accept(Row(9, KEY, sent, 0.0))
+    assert event is not None
+    line = event.to_line()
+    assert line.isprintable()
+    assert json.loads(line) == {"offset": 9} | json.loads(value)
+    again = Event.from_line(line.encode())
+    assert (again.tasks, again.fields, again.offset) == (event.tasks, event.fields, 9)
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{}", b'{"offset":1,', b'{"offset":1,"generation":[]}', b'{"offset":1,"seq":1}']
+)
+def test_a_line_that_somebody_has_spoiled_is_strange(line: bytes) -> None:
+    with pytest.raises(StrangeEntry):
+        Event.from_line(line)
 
 
 # -- which of them are given
@@ -273,7 +308,7 @@ def logs(draw: st.DrawFn) -> list[Row]:
 def counted(rows: list[Row]) -> list[Entry]:
     """What counts, as recovery reads the same log."""
     history = History(0, 0)
-    found = [due for each in rows for due in history.add(entry_of(each.key or b"", each.value or b""))]
+    found = [due for each in rows for due in history.add(entry_of(each))]
     return found + list(history.rest())
 
 

@@ -6,7 +6,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from _yadtq.history import REORDERED, Entry, History, entry_of, stamped
+from _yadtq.events import entry_of
+from _yadtq.history import REORDERED, Entry, History, Row, stamped
 from _yadtq.history import marker as written_marker
 
 
@@ -16,7 +17,7 @@ def event(seq: int, generation: int = 1) -> Entry:
 
 def marker(generation: int, kept: int, before: int | None = None) -> Entry:
     key, value = written_marker(generation, generation - 1 if before is None else before, kept)
-    return entry_of(key.encode(), value.encode())
+    return entry_of(Row(0, key.encode(), value.encode(), 0.0))
 
 
 def read(history: History, *entries: Entry) -> list[int]:
@@ -29,16 +30,17 @@ def read(history: History, *entries: Entry) -> list[int]:
 
 
 def test_an_entry_is_read_as_it_was_sent() -> None:
-    key, value = stamped("7", "5-42", '{"seq":42,"at":"1.250"}')
+    told = {"seq": 42, "at": "1.250", "epoch": 0, "script": "take", "actor": "w"}
+    key, value = stamped("7", "5-42", json.dumps(told))
     assert key == "7-42"
-    assert json.loads(value) == {"generation": 7, "token": "5-42", "seq": 42, "at": "1.250"}
-    assert entry_of(key.encode(), value.encode()) == Entry(42, 7, "5-42", value)
+    assert json.loads(value) == {"generation": 7, "token": "5-42", **told}
+    assert entry_of(Row(0, key.encode(), value.encode(), 0.0)) == Entry(42, 7, "5-42", value)
 
 
 def test_a_marker_has_the_number_zero() -> None:
     key, value = written_marker(9, 7, 4)
     assert json.loads(value) == {"generation": 9, "action": "generation", "before": 7, "kept": 4}
-    entry = entry_of(key.encode(), value.encode())
+    entry = entry_of(Row(0, key.encode(), value.encode(), 0.0))
     assert (entry.seq, entry.generation, entry.token) == (0, 9, "")
 
 
