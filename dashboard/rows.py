@@ -69,7 +69,7 @@ DONE = (
 )
 FAILED = (
     Column("Failed", 14, 20),
-    Column("task", 12, 40),
+    Column("task", 12, 0),
     Column("error", 16, 0),
     Column("worker", 9, 24, rank=1),
     Column("attempts", 8, right=True, rank=2),

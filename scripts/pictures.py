@@ -35,10 +35,10 @@ from tests.support.waiting import eventually
 from yadtq import Call, TaskClient
 
 PICTURES = ROOT / "docs" / "pictures"
-QUEUE = "pictures"
+QUEUE = "orders"
 SIZE = (120, 36)
-MINUTES = 6.0
-"""Of work before the pictures are taken, so that the curves have a shape."""
+MINUTES = 7.0
+"""Of work before the pictures are taken, so that the curves have a shape; it ends in the middle of a wave."""
 
 
 def main(minutes: float = MINUTES) -> None:
@@ -127,7 +127,7 @@ def submit(client: TaskClient, over: threading.Event) -> None:
     numbers, begun = itertools.count(), time.monotonic()
     while not over.wait(1.0):
         wave = 1 - math.cos((time.monotonic() - begun) / 120 * 2 * math.pi)
-        client.submit_many([call(next(numbers)) for _ in range(5 + round(10 * wave))])
+        client.submit_many([call(next(numbers)) for _ in range(5 + round(13 * wave))])
 
 
 def call(number: int) -> Call:
