@@ -2,6 +2,7 @@
 
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -25,8 +26,13 @@ PATHS = (
 ALLOWED_SECONDS = 0.2
 # Entries of the indexes; their records would only take memory.
 FILL = """
-for number = tonumber(ARGV[1]), tonumber(ARGV[2]) do
-  for key = 1, #KEYS do redis.call('ZADD', KEYS[key], number, 'filler' .. number) end
+for start = tonumber(ARGV[1]), tonumber(ARGV[2]), 500 do
+  local pairs = {}
+  for number = start, start + 499 do
+    pairs[#pairs + 1] = number
+    pairs[#pairs + 1] = 'filler' .. number
+  end
+  for key = 1, #KEYS do redis.call('ZADD', KEYS[key], unpack(pairs)) end
 end
 """
 
@@ -41,6 +47,12 @@ def seconds(address: str) -> float:
         return time.monotonic() - begin
 
     return max(once(number) for number in range(7))
+
+
+def quick(address: str) -> float:
+    took = seconds(address)
+    assert took <= ALLOWED_SECONDS, f"{took:.3f} s"
+    return took
 
 
 def test_a_million_finished_tasks_do_not_slow_a_page(
@@ -58,9 +70,7 @@ def test_a_million_finished_tasks_do_not_slow_a_page(
     monitor = Monitor(tmp_path / "monitor.log", environment)
     monitor.start()
     for path in (*PATHS, f"/task?id={ids[0]}"):
-        took = eventually(
-            lambda path=path: (found := seconds(monitor.address + path)) <= ALLOWED_SECONDS and found, 60, path
-        )
+        took = eventually(partial(quick, monitor.address + path), 60, path)
         figure(f"{path}: {took * 1000:.0f} ms with a million finished tasks")
     with urllib.request.urlopen(f"{monitor.address}/tasks?id=zzz", timeout=30) as answer:
         shown = answer.read().decode()
