@@ -4,10 +4,13 @@ import io
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from _yadtq import log_file
 from _yadtq.log import Log
 from _yadtq.log_file import LogFile
 from tests.support.servers import ROOT
@@ -62,6 +65,25 @@ def test_several_processes_share_a_file(tmp_path: Path) -> None:
     for name in "abc":
         its = [int(line.split()[1]) for line in written if line.startswith(name)]
         assert its == sorted(its)
+
+
+def test_a_full_file_is_moved_aside_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes find it full at the same instant."""
+    path = tmp_path / "server.log"
+
+    @contextmanager
+    def behind_another_one(_: Path) -> Iterator[None]:
+        path.rename(tmp_path / "server.log.1")
+        path.write_text("of the other\n", encoding="utf-8")
+        yield
+
+    file = LogFile(path, io.StringIO(), most=10)
+    file.write("ten bytes\n")
+    monkeypatch.setattr(log_file, "_alone_in", behind_another_one)
+    file.write("next\n")
+    file.close()
+    assert path.read_text(encoding="utf-8") == "of the other\nnext\n"
+    assert {each.name for each in tmp_path.iterdir()} == {"server.log", "server.log.1"}
 
 
 def test_a_file_that_was_moved_away_is_made_again(tmp_path: Path) -> None:
