@@ -16,6 +16,7 @@ from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    MovedError,
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
@@ -205,6 +206,9 @@ def _line(error: Exception, settings: Settings) -> str:
         return f"{lacks}: give it those of docs/security.md, or set REDIS_USERNAME and REDIS_PASSWORD"
     if isinstance(error, (AuthenticationError, AuthorizationError)) or "NOAUTH" in told:
         return f"{where} refuses this user or password: set REDIS_USERNAME and REDIS_PASSWORD"
+    if isinstance(error, MovedError):
+        node = told.split()[-1]
+        return f"{where} is not the node of its cluster that has this queue, {node} is: set REDIS_HOST and REDIS_PORT"
     if isinstance(error, BusyLoadingError):
         return f"{where} is loading its data: wait until it is ready"
     if _takes_no_writes(error):
