@@ -1,6 +1,8 @@
 # YADTQ needs Python 3.11 or newer and make, nothing else: `make help`. ARGS are for start.py, PYTEST_ARGS for pytest.
 PYTHON ?= python3
 WORKERS ?= 4
+MAX ?=
+WEB ?=
 ARGS ?=
 PYTEST_ARGS ?=
 CHAOS_ARGS ?=
@@ -18,8 +20,8 @@ MAKEFLAGS += --no-print-directory
 help: ## Shows this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-up: $(VENV)/.local ## Starts Kafka, Redis and 4 workers (WORKERS=n), opens the shell; Exit stops all
-	@exec $(BIN)/python start.py --workers $(WORKERS) $(ARGS)
+up: $(VENV)/.local ## Starts everything with 4 workers (WORKERS=n, up to MAX=m; WEB=1: a page), opens the shell; Exit stops all
+	@exec $(BIN)/python start.py --workers $(WORKERS) $(if $(MAX),--max $(MAX)) $(if $(filter-out 0,$(WEB)),--web) $(ARGS)
 
 down: ## Stops a run, and what a killed one left behind
 	@if [ -x $(BIN)/python ]; then exec $(BIN)/python start.py --stop $(ARGS); else echo "nothing was running"; fi

@@ -1,12 +1,22 @@
 """Program: the whole queue on this machine, for as long as its shell is open.
 
-    python start.py --workers 4               servers, workers, and the shell in the foreground
+    python start.py --workers 4               servers, programs, and the shell in the foreground
+    python start.py --workers 2 --max 8       the manager starts up to 8 workers when tasks wait
+    python start.py --workers 4 --web         also the web page of the monitor
     python start.py --workers 4 --no-shell    the same without the shell, until SIGTERM or Ctrl-C
     python start.py --stop                    stops a run, and what a killed one left behind
 
 Redis and Kafka are started here, with their data under .yadtq/, unless REDIS_HOST or KAFKA_BROKER names one that runs
-already. The order is Redis, Kafka, workers, shell, and back. Nothing that was started outlives this program: when it
-cannot stop things itself (SIGKILL), the kernel sends them SIGTERM.
+already. What is started, in this order:
+
+    redis     in which the queue decides              manager   manager.py, which keeps the workers alive
+    kafka     which keeps its tasks                   monitor   monitor.py --web, when it is asked for
+    server    server.py, which looks after it         client    client.py, the shell
+    logger    logger.py, which writes its history
+
+It stops in this order: shell, page, manager (which lets its workers end their tasks), logger, server, Kafka, Redis.
+While it runs, a program that dies is started again. Nothing that was started outlives this one: when it cannot stop
+things itself (SIGKILL), the kernel sends them SIGTERM.
 
 Exit codes: the shell's; 2 wrong use; 3 something could not be started; 128 + n ended by signal n.
 What this program itself says goes to standard error.
@@ -14,18 +24,15 @@ What this program itself says goes to standard error.
 
 import argparse
 import contextlib
-import fcntl
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from local import packages, process
-from local.embedded_server import EmbeddedServer, Place
+from local import packages, ports, process
+from local.embedded_server import EmbeddedServer
 from local.errors import StartFailed
 from local.foreground import run_foreground
 from local.interruption import Interrupted, Interruption
@@ -36,6 +43,9 @@ from local.redis_server import RedisServer
 
 try:
     import yadtq
+    from local.home import SERVER_STOP_SECONDS, STOP_SECONDS, Home, stop_all, stop_stage
+    from local.report import Place, read
+    from local.services import Service
 except ModuleNotFoundError as absent:
     sys.stderr.write(f"yadtq: the package {absent.name} is missing: {packages.REMEDY}\n")
     sys.exit(3)
@@ -44,38 +54,15 @@ CHECKOUT = Path(__file__).resolve().parent
 EXIT_USAGE, EXIT_START_FAILED = 2, 3
 KAFKA_PORT = 9092
 MOST_WORKERS = 64
+HTTP_PORT, PAGE_PORT = 8081, 8080
+WORKERS = "worker"  # the beginning of their names
 ANSWER_SECONDS = 10.0  # for servers that are not ours
 WORKER_SECONDS = 60.0  # for the first worker
-STOP_SECONDS = 10.0  # more than workers have to drain; the shell
-SERVER_STOP_SECONDS = 40.0
 POLL_SECONDS, TICK_SECONDS = 0.1, 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The folder with all that a queue on this machine consists of: data, logs, pid files, Kafka's jars."""
-
-    folder: Path
-
-    def log(self, name: str) -> Path:
-        return self.folder / "logs" / f"{name}.log"
-
-    def pid_file(self, name: str) -> Path:
-        return self.folder / "run" / f"{name}.pid"
-
-    def pid_files(self, pattern: str) -> list[Path]:
-        return sorted((self.folder / "run").glob(f"{pattern}.pid"))
-
-    def place(self, name: str, port: int) -> Place:
-        return Place(self.folder / "data" / name, self.log(name), port, self.pid_file(name))
-
-    def bound_logs(self) -> None:
-        for log in (self.folder / "logs").glob("*.log"):
-            process.bound_log(log)
-
-
 class LocalQueue:
-    """Servers, workers and shell of one run. `start`, then `shell` or `idle`; `stop_all` ends what there is of it."""
+    """Servers, programs and shell of one run. `start`, then `shell` or `idle`; `stop_all` ends what there is of it."""
 
     def __init__(self, home: Home, progress: Progress, interruption: Interruption, kafka_port: int) -> None:
         """Raises SettingError on a setting that cannot be used."""
@@ -83,33 +70,40 @@ class LocalQueue:
         self._progress = progress
         self._interruption = interruption
         self._servers: list[EmbeddedServer] = []
-        self._workers: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._services: list[Service] = []
         self._owns_kafka = not is_set("kafka_broker")
         self._owns_redis = not is_set("redis_host")
         self._kafka_port = kafka_port
         own_kafka = f"localhost:{kafka_port}" if self._owns_kafka else None
         self.settings = yadtq.Settings.load(None, kafka_broker=own_kafka)
 
-    def start(self, workers: int) -> None:
-        """Starts servers and workers, and returns when a worker is ready. Raises StartFailed, Interrupted."""
+    def start(self, workers: int, most: int, web: bool) -> None:
+        """Starts all but the shell, and returns when a worker is ready. Raises StartFailed, Interrupted.
+
+        workers: at least; most: that the manager may start. web: also the web page.
+        """
         began = time.monotonic()
         require_packages("requirements-local.txt" if self._owns_kafka or self._owns_redis else "requirements.txt")
         self._start_servers()
         self._await_servers()
-        if workers:
-            self._start_workers(workers)
-        addresses = f"Kafka at {self.settings.kafka_broker}, Redis at {self._redis}"
+        told = [f"Kafka at {self.settings.kafka_broker}", f"Redis at {self._redis}"]
+        told.append(f"workers: {workers}" + (f" to {most}" if most > workers else ""))
+        with self._progress.step(starting(workers)):
+            if most:
+                self._start_manager(workers, most)
+            told += self._start_services(web)
+            if workers:
+                self._await_worker()
+            for service in self._services:
+                service.require()
         self._progress.say(
-            f"ready after {time.monotonic() - began:.0f} s: {addresses}, workers: {workers}, "
-            f"logs in {self._home.folder / 'logs'}"
+            f"ready after {time.monotonic() - began:.0f} s: {', '.join(told)}, logs in {self._home.logs}"
         )
 
     def shell(self) -> int:
         """The shell in the foreground, to its end; its exit code. Raises Interrupted."""
         pid_file = self._home.pid_file("client")
-        return run_foreground(
-            [sys.executable, str(CHECKOUT / "client.py")], self._environment, pid_file, self._home.bound_logs
-        )
+        return run_foreground([sys.executable, str(CHECKOUT / "client.py")], self._environment, pid_file, self._watch)
 
     def idle(self) -> int:
         """Stays until SIGTERM; 0. Raises Interrupted on another signal, StartFailed when one of its servers ends."""
@@ -118,12 +112,22 @@ class LocalQueue:
                 for server in self._servers:
                     if not server.is_running():
                         raise StartFailed(f"{server.name} ended: read its log and start again", server.place.log)
-                self._home.bound_logs()
+                self._watch()
                 time.sleep(TICK_SECONDS)
         except Interrupted as interrupted:
             if interrupted.signum != signal.SIGTERM:
                 raise
             return 0
+
+    def _watch(self) -> None:
+        """Each second: starts again what has died, and bounds the logs."""
+        self._home.bound_logs()
+        for service in self._services:
+            with self._interruption.held():
+                noticed = service.keep(time.monotonic())
+            if noticed:  # not on the terminal, which is the shell's
+                with self._home.log("start").open("a", encoding="utf-8") as log:
+                    yadtq.Log(stream=log).warning("died", text=noticed)
 
     @property
     def _redis(self) -> str:
@@ -136,6 +140,7 @@ class LocalQueue:
             "KAFKA_BROKER": self.settings.kafka_broker,
             "REDIS_HOST": self.settings.redis_host,
             "REDIS_PORT": str(self.settings.redis_port),
+            "LOG_FOLDER": str(self._home.logs),
         }
 
     def _start_servers(self) -> None:
@@ -168,46 +173,67 @@ class LocalQueue:
                     raise StartFailed(wrong)
                 time.sleep(POLL_SECONDS)
 
-    def _start_workers(self, number: int) -> None:
-        with self._progress.step(f"starting {number} worker{'s' if number > 1 else ''}"):
-            for name in (f"worker{i}" for i in range(1, number + 1)):
-                program = process.Program(
-                    [sys.executable, "worker.py"],
-                    self._home.log(name),
-                    self._home.pid_file(name),
-                    self._environment | {"WORKER_ID": name},
-                    CHECKOUT,
-                )
-                with self._interruption.held():
-                    self._workers.append((name, process.spawn(program)))
-            self._await_worker()
+    def _start_manager(self, workers: int, most: int) -> None:
+        arguments = ["--min", str(workers), "--max", str(most), "--name", WORKERS]
+        self._start_service("the manager", "manager", arguments, self._home.log("manager"))
+
+    def _start_services(self, web: bool) -> list[str]:
+        """Starts the programs that no task needs; returns where they can be reached."""
+        told = []
+        port = own_port(HTTP_PORT)
+        self._start_service("the server", "server", ["--http", f"127.0.0.1:{port}"], self._home.output("server"))
+        told.append(f"metrics at http://127.0.0.1:{port}/metrics")
+        self._start_service("the logger", "logger", [], self._home.output("logger"))
+        if web:
+            port = own_port(PAGE_PORT)
+            page = ["--web", "--port", str(port)]
+            self._start_service("the web page", "monitor", page, self._home.output("monitor"))
+            told.append(f"page at http://127.0.0.1:{port}")
+        return told
+
+    def _start_service(self, name: str, program: str, arguments: list[str], log: Path) -> None:
+        command = [sys.executable, f"{program}.py", *arguments]
+        made = process.Program(command, log, self._home.pid_file(program), self._environment, CHECKOUT)
+        self._services.append(Service(name, made))
+        with self._interruption.held():
+            self._services[-1].start()
 
     def _await_worker(self) -> None:
         deadline = time.monotonic() + WORKER_SECONDS
         with yadtq.TaskClient(self.settings) as client:
             while not self._one_is_online(client):
-                for name, worker in self._workers:
-                    if worker.poll() is not None:
-                        raise StartFailed(
-                            f"{name} ended while it started: {self._last_line(name)}", self._home.log(name)
-                        )
+                self._services[0].require()  # the manager
+                self._require_workers()
                 if time.monotonic() > deadline:
                     raise StartFailed(
                         f"no worker reported within {WORKER_SECONDS:.0f} s: read a worker's log",
-                        self._home.log("worker1"),
+                        self._home.log(f"{WORKERS}1"),
                     )
                 time.sleep(POLL_SECONDS)
 
+    def _require_workers(self) -> None:
+        """Raises StartFailed when one has ended already: the manager tries again, but a person should know."""
+        report = read(Place.in_logs(self._home.logs))
+        for row in report.workers if report else ():
+            if row.reason:
+                raise StartFailed(f"{row.name} ended while it started: {row.reason}", self._home.log(row.name))
+
     def _one_is_online(self, client: yadtq.TaskClient) -> bool:
-        ours = {worker.pid for _, worker in self._workers}
+        ours = {process.running(pid_file) for pid_file in self._home.worker_pid_files()}
         try:
             return any(worker.process in ours and worker.state == "online" for worker in client.workers())
         except yadtq.ServerUnreachable:
             return False  # it answered a moment ago: ask again
 
-    def _last_line(self, name: str) -> str:
-        lines = self._home.log(name).read_text(encoding="utf-8", errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+def starting(workers: int) -> str:
+    """What is said while the programs start."""
+    return f"starting {workers} worker{'s' if workers > 1 else ''}" if workers else "starting the programs"
+
+
+def own_port(usual: int) -> int:
+    """The usual port, or, when somebody listens there, a free one."""
+    return usual if ports.is_free(usual) else ports.free_port()
 
 
 def is_set(name: str) -> bool:
@@ -222,48 +248,17 @@ def require_packages(requirements: str) -> None:
         raise StartFailed(f"missing package{'s' if len(absent) > 1 else ''}: {', '.join(absent)}: {packages.REMEDY}")
 
 
-def stop_all(home: Home, progress: Progress, drain_seconds: float) -> int:
-    """Stops what the pid files name: shell, workers, Kafka, Redis. Returns how many processes there were."""
-    stages = (
-        ("client", "closing the shell", STOP_SECONDS),
-        (
-            "worker*",
-            f"stopping the workers (running tasks have {drain_seconds:g} s to end)",
-            drain_seconds + STOP_SECONDS,
-        ),
-        ("kafka", "stopping Kafka", SERVER_STOP_SECONDS),
-        ("redis", "stopping Redis", SERVER_STOP_SECONDS),
-    )
-    return sum(stop_stage(home, progress, *stage) for stage in stages)
-
-
-def stop_stage(home: Home, progress: Progress, pattern: str, text: str, seconds: float) -> int:
-    """Stops the processes of some pid files and removes these; says so only when there is something to stop."""
-    pid_files = home.pid_files(pattern)
-    if not any(map(process.running, pid_files)):
-        return process.stop_noted(pid_files, 0)
-    with progress.step(text):
-        return process.stop_noted(pid_files, seconds)
-
-
 @contextlib.contextmanager
 def only_run(home: Home) -> Iterator[None]:
     """Makes this the only run of this folder. Raises StartFailed when another one goes on."""
-    pid_file = home.pid_file("start")
-    pid_file.parent.mkdir(parents=True, exist_ok=True)
-    with pid_file.with_suffix(".lock").open("w", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StartFailed(
-                f"process {process.running(pid_file) or '?'} runs this queue already: use its shell, "
-                f"`python client.py` beside it, or `make down` to stop it"
-            ) from None
-        process.write_pid_file(pid_file, os.getpid())
-        try:
+    try:
+        with process.alone(home.pid_file("start")):
             yield
-        finally:
-            pid_file.unlink(missing_ok=True)
+    except process.AlreadyRuns as other:
+        raise StartFailed(
+            f"process {other.pid or '?'} runs this queue already: use its shell, "
+            f"`python client.py` beside it, or `make down` to stop it"
+        ) from None
 
 
 def run(arguments: argparse.Namespace, home: Home, progress: Progress, interruption: Interruption) -> int:
@@ -274,7 +269,7 @@ def run(arguments: argparse.Namespace, home: Home, progress: Progress, interrupt
         if stop_all(home, progress, drain_seconds):
             progress.say("an earlier run, which was killed, had left that behind")
         try:
-            queue.start(arguments.workers)
+            queue.start(arguments.workers, max(arguments.workers, arguments.max), arguments.web)
             return queue.idle() if arguments.no_shell else queue.shell()
         finally:
             interruption.ignore()
@@ -284,8 +279,8 @@ def run(arguments: argparse.Namespace, home: Home, progress: Progress, interrupt
 def stop_run(home: Home, progress: Progress) -> int:
     """`--stop`: ends a run in the same order as its shell would, then what a killed run left. 0."""
     drain_seconds = yadtq.Settings.load().drain_seconds
-    seconds = drain_seconds + 2 * STOP_SECONDS + 2 * SERVER_STOP_SECONDS
-    stopped = stop_stage(home, progress, "start", "stopping the run", seconds)
+    seconds = drain_seconds + 6 * STOP_SECONDS + 2 * SERVER_STOP_SECONDS
+    stopped = stop_stage(progress, [home.pid_file("start")], "stopping the run", seconds)
     stopped += stop_all(home, progress, drain_seconds)
     progress.say("stopped; tasks and results are kept" if stopped else "nothing was running")
     return 0
@@ -304,9 +299,13 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="start.py", description="Kafka, Redis, workers and the shell on this machine, in one command."
+        prog="start.py", description="Everything of a queue, and its shell, on this machine, in one command."
     )
     parser.add_argument("--workers", type=whole(0, MOST_WORKERS), default=4, metavar="N", help="default 4")
+    parser.add_argument(
+        "--max", type=whole(0, MOST_WORKERS), default=0, metavar="M", help="up to M workers when tasks wait"
+    )
+    parser.add_argument("--web", action="store_true", help="also the web page of the monitor")
     parser.add_argument("--no-shell", action="store_true", help="no shell: run until SIGTERM or Ctrl-C")
     parser.add_argument("--stop", action="store_true", help="stop a run, or what a killed one left behind")
     parser.add_argument(

@@ -94,7 +94,7 @@ def _pressure(picture: Picture, rules: Rules) -> str:
     if not picture.waiting:
         return ""
     if not picture.slots or picture.waiting > rules.backlog_per_slot * picture.slots:
-        return f"{picture.waiting} tasks wait"
+        return "1 task waits" if picture.waiting == 1 else f"{picture.waiting} tasks wait"
     if picture.waiting_seconds >= rules.waiting_seconds:
         return f"a task has waited for {picture.waiting_seconds:.0f} s"
     return ""
@@ -115,8 +115,12 @@ def _fallen(scale: Scale, picture: Picture, now: float, rules: Rules) -> Scale:
         return replace(scale, idle_since=None, why="these are all that must be")
     staying = (scale.target - 1) * rules.slots_each
     if picture.waiting or picture.busy > rules.spare * staying:
-        return replace(scale, idle_since=None, why=f"{picture.busy} tasks run")
+        return replace(scale, idle_since=None, why=_running(picture))
     since = now if scale.idle_since is None else scale.idle_since
     if now < since + rules.idle_seconds or now < scale.changed_at + rules.fall_pause_seconds:
-        return replace(scale, idle_since=since, why=f"{picture.busy} tasks run, which fewer workers could do as well")
-    return Scale(scale.target - 1, now, since, f"idle for {now - since:.0f} s: {picture.busy} tasks run")
+        return replace(scale, idle_since=since, why=f"{_running(picture)}, which fewer workers could do as well")
+    return Scale(scale.target - 1, now, since, f"idle for {now - since:.0f} s: {_running(picture)}")
+
+
+def _running(picture: Picture) -> str:
+    return "1 task runs" if picture.busy == 1 else f"{picture.busy or 'no'} tasks run"

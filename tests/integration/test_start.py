@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +16,13 @@ import pytest
 from local import process, redis_server
 from local.kafka_jars import kafka_jars
 from local.ports import free_port
+from tests.support.marked import MARK, processes_marked
 from tests.support.programs import RunningProgram
 from tests.support.servers import JARS, ROOT
 from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
 
 RUN_SECONDS = 90.0
-MARK = "YADTQ_TEST_MARK"
 
 
 class Machine:
@@ -41,9 +42,9 @@ class Machine:
         """A whole run, with these lines for the shell."""
         return self.command([sys.executable, *self.arguments, *arguments], lines, environment)
 
-    def make(self, target: str, lines: str = "") -> subprocess.CompletedProcess[str]:
+    def make(self, target: str, lines: str = "", *variables: str) -> subprocess.CompletedProcess[str]:
         """The same by make."""
-        return self.command(["make", target, "WORKERS=1", f"ARGS={' '.join(self.options)}"], lines, {})
+        return self.command(["make", target, "WORKERS=1", *variables, f"ARGS={' '.join(self.options)}"], lines, {})
 
     def command(self, words: list[str], lines: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -65,15 +66,18 @@ class Machine:
 
     def left(self) -> list[str]:
         """The processes of its runs that live, their children included."""
-        return [words for pid in os.listdir("/proc") if pid.isdigit() and (words := self._ours(int(pid)))]
+        return processes_marked(self.mark)
 
-    def _ours(self, pid: int) -> str:
-        try:
-            environment = Path(f"/proc/{pid}/environ").read_bytes()
-            words = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return ""
-        return f"{pid} {words!r}" if f"{MARK}={self.mark}".encode() in environment.split(b"\0") else ""
+    def process(self, name: str) -> int:
+        """The process of one of the programs that a run has started."""
+        pid = process.running(self.home / "run" / f"{name}.pid")
+        assert pid is not None, f"{name} does not run"
+        return pid
+
+    def workers(self) -> list[int]:
+        """The processes of the workers that its manager knows."""
+        files = sorted((self.home / "logs" / "manager").glob("worker*.pid"))
+        return [pid for pid in map(process.running, files) if pid is not None]
 
     def stop(self) -> str:
         """What `make down` says."""
@@ -93,9 +97,8 @@ def test_a_pipe_gets_results_that_the_next_run_still_has(machine: Machine) -> No
     assert first.returncode == 0, first.stderr
     assert re.search(r"add 2 3 +completed +5\b", first.stdout)
     assert re.search(r"mul 4 5 +completed +20\b", first.stdout)
-    said = [line for line in first.stderr.splitlines() if "stopping" in line]
-    assert [line.split()[-1] for line in said if "workers" not in line] == ["Kafka", "Redis"]
-    assert "workers" in said[0]
+    said = re.findall(r"stopping (?:the )?(\w+)", first.stderr)
+    assert said == ["workers", "logger", "server", "Kafka", "Redis"]
     assert machine.left() == []
 
     second = machine.run("Show-Tasks\nExit\n", "--workers", "1")
@@ -165,7 +168,7 @@ def test_a_run_is_alone_and_make_down_stops_it(machine: Machine) -> None:
 
 def test_what_a_killed_run_started_ends_by_itself(machine: Machine) -> None:
     program = machine.background("--workers", "2")
-    assert len(machine.left()) >= 5  # itself, Redis, Kafka, two workers, and what these start
+    assert len(machine.left()) >= 8  # itself, Redis, Kafka, server, logger, manager, two workers, and what these start
     program.kill()
     eventually(lambda: not machine.left(), 40, "the end of all that it started")
     machine.stop()
@@ -174,14 +177,86 @@ def test_what_a_killed_run_started_ends_by_itself(machine: Machine) -> None:
 
 def test_make_down_stops_what_a_killed_run_left(machine: Machine) -> None:
     program = machine.background("--workers", "1")
-    redis_pid = process.running(machine.home / "run" / "redis.pid")
-    assert redis_pid is not None
+    redis_pid = machine.process("redis")
     os.kill(redis_pid, signal.SIGSTOP)  # it gets no SIGTERM when its parent dies
     program.kill()
     eventually(lambda: len(machine.left()) == 1, 40, "the end of all but Redis")
     os.kill(redis_pid, signal.SIGCONT)
     machine.stop()
     assert machine.left() == []
+
+
+def test_a_program_that_dies_is_started_again(machine: Machine) -> None:
+    program = machine.background("--workers", "1")
+    before = {name: machine.process(name) for name in ("server", "logger", "manager")}
+    (worker,) = machine.workers()
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    files = {machine.home / "run" / f"{name}.pid": pid for name, pid in before.items()}
+    eventually(lambda: all(process.running(file) not in (None, old) for file, old in files.items()), 20, "new ones")
+    eventually(lambda: machine.workers() not in ([], [worker]), 40, "a worker of the new manager")
+    said = (machine.home / "logs" / "start.log").read_text(encoding="utf-8")
+    assert said.count("was ended by SIGKILL and is started again") == 3
+    assert program.terminate(RUN_SECONDS) == 0
+
+
+def test_make_down_stops_a_worker_that_has_lost_its_manager(machine: Machine) -> None:
+    program = machine.background("--workers", "1")
+    (worker,) = machine.workers()
+    os.kill(worker, signal.SIGSTOP)
+    program.kill()
+    eventually(lambda: process.running(machine.home / "run" / "kafka.pid") is None, 40, "the end of Kafka")
+    os.kill(worker, signal.SIGCONT)
+    machine.stop()
+    assert machine.left() == []
+
+
+def test_more_workers_come_when_tasks_wait(machine: Machine) -> None:
+    program = machine.background("--workers", "0", "--max", "1")
+    assert "workers: 0 to 1, " in program.output
+    assert machine.workers() == []
+    kafka = {"KAFKA_BROKER": f"localhost:{machine.kafka_port}"}
+    done = machine.command([sys.executable, "client.py", "ADD", "2", "3"], "", kafka)
+    assert "5" in done.stdout.split(), done.stderr
+    assert len(machine.workers()) == 1
+    log = (machine.home / "logs" / "manager.log").read_text(encoding="utf-8")
+    assert "from 0 to 1 workers: 1 task waits" in log
+    assert program.terminate(RUN_SECONDS) == 0
+
+
+def test_the_page_and_the_metrics_are_there_when_make_is_asked_for_them(machine: Machine) -> None:
+    program = machine.background("--workers", "1", "--web")
+    said = program.output
+    metrics = re.search(r"metrics at (http://127\.0\.0\.1:\d+/metrics)", said)
+    page = re.search(r"page at (http://127\.0\.0\.1:\d+)", said)
+    assert metrics
+    assert page
+    assert "yadtq_" in eventually(lambda: fetched(metrics[1]), what="metrics")
+    assert "<html" in eventually(lambda: fetched(page[1]), what="the page")
+    eventually(lambda: (machine.home / "logs" / "audit.jsonl").stat().st_size, what="the audit trail")
+    assert (machine.home / "logs" / "server.log").exists()
+    assert program.terminate(RUN_SECONDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "flags"),
+    [((), ""), (("MAX=8",), "--max 8 "), (("WEB=1",), "--web "), (("WEB=0", "MAX="), "")],
+)
+def test_make_hands_its_variables_on(variables: tuple[str, ...], flags: str) -> None:
+    shown = subprocess.run(
+        ["make", "-n", "up", *variables], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    command = next(line for line in shown.splitlines() if "start.py" in line)
+    assert " ".join(command.split()).endswith(f"start.py --workers 4 {flags}".strip())
+
+
+def fetched(address: str) -> str:
+    """What an address answers; AssertionError while nobody does."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError as error:
+        raise AssertionError(error) from error
 
 
 def test_servers_that_run_already_are_used_and_left_alone(
@@ -201,7 +276,9 @@ def test_servers_that_do_not_answer_are_said(machine: Machine) -> None:
     assert machine.left() == []
 
 
-@pytest.mark.parametrize("arguments", [("--workers", "65"), ("--workers", "x"), ("--kafka-port", "0"), ("surplus",)])
+@pytest.mark.parametrize(
+    "arguments", [("--workers", "65"), ("--workers", "x"), ("--max", "65"), ("--kafka-port", "0"), ("surplus",)]
+)
 def test_wrong_use_is_said(machine: Machine, arguments: tuple[str, ...]) -> None:
     done = machine.run("", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
