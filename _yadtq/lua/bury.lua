@@ -20,17 +20,12 @@ local lost = losses(worker)
 lost.reason = ARGV[3]
 redis.call('HSET', P .. 'lost', worker, cjson.encode(lost))
 redis.call('ZADD', P .. 'leases', '0', worker)
-redis.call('SREM', P .. 'idle', worker)
-redis.call('ZREM', P .. 'joining', worker)
 if redis.call('HGET', KEYS[1], 'relay') == worker then redis.call('HDEL', KEYS[1], 'relay', 'relay_until') end
 if quarantine then
   end_quarantine(clock)
   return {'ok', redis.call('HEXISTS', KEYS[1], 'mode') == 1 and 'waits' or 'more'}
 end
 
-if redis.call('HGET', KEYS[1], 'sweep_for') ~= worker then       -- first of all; others who have lapsed come after it
-  redis.call('HSET', KEYS[1], 'sweep_for', worker, 'sweep_cursor', '0')
-end
 wake(sweep(clock, tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])))
 commit('bury', 'manager', with_lapsed())
 return {'ok', has_lease() and 'more' or 'buried'}

@@ -143,6 +143,19 @@ def test_what_nobody_can_read_is_in_nobodys_way(queue: ScriptQueue, hand: Hand, 
     assert (failure["count"], "host" in failure) == (2, False)
 
 
+def test_of_a_lease_that_was_deleted_by_hand_nothing_stays_behind(queue: ScriptQueue, hand: Hand, other: Hand) -> None:
+    queue.publish(*(queue.task(f"t{n:03}") for n in range(100)))
+    hand.take(100)
+    queue.lapse(hand.name)
+    other.beat()  # half of its tasks
+    assert queue.redis.hkeys(f"{queue.prefix}lost") == [hand.name]
+    queue.redis.zrem(f"{queue.prefix}leases", hand.name)
+    queue.redis.delete(queue.key("processing"))
+    for _ in range(3):
+        other.beat()
+    assert queue.redis.exists(f"{queue.prefix}lost") == 0
+
+
 def test_a_restart_of_redis_forgets_only_which_tasks_it_held(queue: ScriptQueue, hand: Hand, other: Hand) -> None:
     claims_of(queue, hand, 2)
     queue.relay()

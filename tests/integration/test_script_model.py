@@ -196,9 +196,9 @@ class Machine(RuleBasedStateMachine):
         hand, claim = data.draw(st.sampled_from(self.lost))
         assert hand.settle(claim) == "refused"
 
-    @rule(which=st.integers(0, 1), take=st.booleans())
-    def die(self, which: int, take: bool) -> None:
-        """Its lease lapses, and the other one takes over what it had begun: all that it held.
+    @rule(which=st.integers(0, 1), take=st.booleans(), finder=st.sampled_from(["worker", "server", "manager"]))
+    def die(self, which: int, take: bool, finder: str) -> None:
+        """Its lease lapses, or it is buried, and the other one takes over what it had begun: all that it held.
 
         Of what an unread answer gave, it may have begun as many as it has slots.
         """
@@ -213,8 +213,17 @@ class Machine(RuleBasedStateMachine):
         if take:
             self.taken(other, 1, 1, True)
         while self.queue.redis.zscore(f"{self.queue.prefix}leases", gone.hand.name) is not None:
-            other.hand.beat(other.claims)
+            self.look(finder, gone.hand.name, other)
         self.lives[which] = self.new_life()
+
+    def look(self, finder: str, worker: str, other: Life) -> None:
+        """Somebody does a step of what ends a lost worker."""
+        if finder == "worker":
+            other.hand.beat(other.claims)
+        elif finder == "server":
+            assert self.queue.store.coordinate("server1", 6000, "{}", "") == (True, False)
+        else:
+            assert self.queue.store.bury(worker, worker, "killed by SIGKILL") in ("more", "buried")
 
     # -- Redis
 

@@ -134,6 +134,7 @@ def test_a_call_looks_at_no_more_than_it_may(queue: ScriptQueue) -> None:
     assert queue.store.match("", "", "", "none", 0, 1000, 50) == ([], 1000, True)
     assert queue.store.match("", "", "", "none", 2000, 1000, 50) == ([], 500, False)
     assert queue.store.match("", "", "", "t", 0, 1000, 3) == (["t2499", "t2498", "t2497"], 3, True)
+    assert queue.store.match("", "", "", "t", 2490, 1000, 1) == (["t0009"], 1, True)
     assert queue.store.match("", "", "", "", 9999, 1000, 3) == ([], 0, False)
 
 
