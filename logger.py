@@ -16,7 +16,7 @@ It needs Kafka alone. Its duties:
 docs/logger.md tells what is in the files, and what to do when something is wrong.
 
 Exit codes: 0 done · 1 no task has this id, or several · 2 wrong use · 3 Kafka does not answer, or another logger writes
-to this folder.
+to this folder · 130 interrupted with Ctrl-C while it looked for a task.
 """
 
 import argparse
@@ -47,7 +47,7 @@ from yadtq import (
     stopped_by_signals,
 )
 
-EXIT_OK, EXIT_NOT_FOUND, EXIT_USAGE, EXIT_UNREACHABLE = 0, 1, 2, 3
+EXIT_OK, EXIT_NOT_FOUND, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 BYTES, KEEP = 64 << 20, 10  # of one file; files that were moved aside
 SAVE_SECONDS = 0.5
 RETRY_SECONDS = 2.0  # after the files could not be written
@@ -135,7 +135,11 @@ def show(settings: Settings, prefix: str, as_json: bool) -> int:
         return EXIT_USAGE
     try:
         with EventReader(settings, partial(log.warning, "read", "")) as reader:
-            for event in reader.read_all(cursor if search.is_settled() else reader.beginning(), search.wants):
+            if not search.is_settled():
+                cursor = reader.beginning()
+                if sys.stderr.isatty():
+                    print(f"{settings.log_folder} lacks its beginning: reading all that Kafka has", file=sys.stderr)
+            for event in reader.read_all(cursor, search.wants):
                 search.add(event)
     except ServerUnreachable as error:
         log.error("read", text=f"{error}; only what {settings.log_folder} has is known")
@@ -184,7 +188,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return EXIT_USAGE
     if given.task:
-        return show(settings, given.task, given.json)
+        try:
+            return show(settings, given.task, given.json)
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
     return Logger(settings, given.bytes, given.keep).run()
 
 

@@ -24,6 +24,14 @@ def test_the_file_is_there_while_both_servers_answer(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_program_names_what_it_needs(tmp_path: Path) -> None:
+    readiness = Readiness(str(tmp_path / "ready"), ("kafka", "files"))
+    readiness.tell("kafka", works=True)
+    assert not (tmp_path / "ready").exists()
+    readiness.tell("files", works=True)
+    assert (tmp_path / "ready").exists()
+
+
 def test_it_is_touched_again_and_again_but_not_each_time(tmp_path: Path) -> None:
     path = tmp_path / "ready"
     readiness = Readiness(str(path))

@@ -1,0 +1,90 @@
+"""The program logger.py, as far as it comes without servers: flags, exit codes, a folder that cannot be used."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import logger
+from tests.support.waiting import eventually
+from yadtq import Logbook, Settings
+
+Printed = pytest.CaptureFixture[str]
+
+
+def folder_of(path: Path, owner: str = "yadtq") -> Logbook:
+    return Logbook(path, owner, 1000, 1)
+
+
+@pytest.mark.parametrize(
+    "flags", [["--json"], ["--bytes", "0"], ["--bytes", "x"], ["--keep", "-1"], ["--task", ""], ["--unknown"]]
+)
+def test_a_wrong_flag_is_wrong_use(flags: list[str], capsys: Printed) -> None:
+    with pytest.raises(SystemExit) as ended:
+        logger.main(flags)
+    assert ended.value.code == 2
+    assert "usage: " in capsys.readouterr().err
+
+
+def test_a_setting_that_cannot_be_used_is_one_line(capsys: Printed) -> None:
+    assert logger.main(["--kafka-broker", "here"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def of_another_queue(path: Path) -> None:
+    folder_of(path, "ours\x1b[2J").close()
+
+
+def spoiled(path: Path) -> None:
+    folder_of(path).close()
+    (path / "logger.json").write_text("[]")
+
+
+@pytest.mark.parametrize("task", [[], ["--task", "x"]])
+@pytest.mark.parametrize("make", [of_another_queue, spoiled])
+def test_a_folder_of_something_else_is_left_alone(
+    make: Callable[[Path], None], task: list[str], tmp_path: Path, capsys: Printed
+) -> None:
+    if make is of_another_queue and task:
+        return  # then Kafka is asked
+    make(tmp_path)
+    assert logger.main(["--log-folder", str(tmp_path), *task]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.rstrip("\n").isprintable()
+    assert "choose another folder" in said or "cannot be read: delete it" in said
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path, capsys: Printed) -> None:
+    with folder_of(tmp_path):
+        assert logger.main(["--log-folder", str(tmp_path)]) == 3
+    assert capsys.readouterr().err.count("one is enough") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_told_once_and_tried_again(
+    tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logger, "RETRY_SECONDS", 0.01)
+    in_the_way = tmp_path / "logs"
+    in_the_way.touch()
+    settings = Settings.load({}, log_folder=str(in_the_way), kafka_broker="127.0.0.1:1")
+    program = logger.Logger(settings, 1000, 1)
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(program.run()))
+    thread.start()
+    said = ""
+
+    def has_said(words: str) -> bool:
+        nonlocal said
+        said += capsys.readouterr().err
+        return words in said
+
+    eventually(lambda: has_said("cannot be written: File exists; nothing is lost meanwhile (trying again)"))
+    in_the_way.unlink()
+    eventually(lambda: has_said("it works again"))
+    program.stop()
+    thread.join(20)
+    assert codes == [0]
+    assert said.count("cannot be written") == 1
+    assert (in_the_way / "logger.json").exists()
