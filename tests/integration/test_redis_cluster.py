@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def join(ports: Sequence[int]) -> None:
         bus = first.config_get("cluster-port")["cluster-port"]
         second.execute_command("CLUSTER", "MEET", "127.0.0.1", ports[0], bus)
         for node in (first, second):
-            eventually(lambda node=node: is_complete(node), 30, "a cluster that has all its slots")
+            eventually(partial(is_complete, node), 30, "a cluster that has all its slots")
 
 
 def is_complete(node: Any) -> bool:
