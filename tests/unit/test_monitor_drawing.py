@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.blocks import Column, widths
+from dashboard.blocks import Column, Row, table, widths
 from dashboard.body import Size, share
 from dashboard.curves import bars, merged, rate_text, seconds_text, top
 from dashboard.drawing import SMALLEST, draw
 from dashboard.lists import filtered
+from dashboard.picture import Moment
 from dashboard.rows import brief, in_order
 from dashboard.view import SECTIONS, Filters, Shown, View, press
 from shell.width import width
@@ -200,6 +201,12 @@ def test_the_curves_reach_over_ten_minutes_or_an_hour() -> None:
     assert press(press(hour, "c", Shown()), "c", Shown()) == hour
 
 
+def test_what_is_older_than_the_curve_is_not_on_it() -> None:
+    before = picture(moments=(Moment(NOW - 700, 99.0), Moment(NOW - 3700, 99.0), Moment(NOW, 4.0)))
+    assert text(screen(before, View(), SMALL)).split("\n")[5].split("│")[1].endswith(" 4 s ")
+    assert "1.67 min │" in text(screen(before, View(reach=3600.0), SMALL))
+
+
 def test_the_overview_of_a_small_screen_shows_the_present() -> None:
     shown = text(screen(picture(snapshot(COUNTS)), View(), SMALL, MIXED))
     for words in ("Throughput", "Workers 1", "In progress 4", "Waiting 3", "3.2/s", "36/s now"):
@@ -350,6 +357,18 @@ def test_columns_share_what_is_left() -> None:
     assert widths(columns, 16) == [4, 4, 4, 0]
     assert widths(columns, 10) == [4, 0, 4, 0]
     assert widths(columns, 2) == [4, 0, 4, 0]
+
+
+def test_numbers_end_below_their_titles() -> None:
+    columns = (Column("name", 6), Column("count", 8, right=True), Column("last", 4))
+    rows = [Row(None, (("", "日本"), ("", number), ("", "x"))) for number in ("1", "1,234", "123456789")]
+    lines = ["".join(words for _, words in line) for line in table(columns, rows, 30, None)]
+    assert lines == [
+        "  name       count  last",
+        "  日本           1  x   ",
+        "  日本       1,234  x   ",
+        "  日本    1234567…  x   ",
+    ]
 
 
 def test_lines_are_shared_by_need() -> None:
