@@ -16,7 +16,7 @@ queue to work, workers do as well.
     ends the life of old results, removes what a     each second, in steps    the worker that is the relay
       reset left, trims indexes
     publishes what was registered and never was      each second              the worker that is the relay
-    deletes messages from Kafka that nobody needs    now and then             the worker that is the relay
+    deletes messages from Kafka that nobody needs    each 10 minutes          the worker that is the relay
     leads Redis back after a restart                 when it happens          any worker or client
     tells the log what happened                      at once, from the events logger.py, worker by worker
     looks at both servers, and for a standstill      each 2 seconds           monitor.py shows it

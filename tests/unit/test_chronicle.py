@@ -11,6 +11,7 @@ from _yadtq.chronicle import OF_CALL, OF_TASK, Line, lines_of, losses_of, run_se
 from _yadtq.events import Event
 from tests.support.documented_events import documented_fields
 from tests.support.event_made import event_with
+from tests.support.pages import code_words
 
 WORKER = "worker1~x7yp23ab"
 
@@ -102,6 +103,7 @@ def test_a_lost_worker_has_its_line() -> None:
 
 def test_every_documented_action_has_words() -> None:
     assert documented_fields().keys() == OF_TASK.keys()
+    assert not {*OF_TASK, *OF_CALL, "lapsed"} - code_words("docs/server.md")
     assert {level for level, _ in (*OF_TASK.values(), *OF_CALL.values())} <= {"DEBUG", "INFO", "WARNING", "ERROR"}
 
 
