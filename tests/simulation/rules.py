@@ -289,7 +289,7 @@ RULES = {
     "void": Rule(
         "what a late relay sends behind the marker of a newer generation counts as nothing",
         (
-            Patch(history.History, "add", "if entry.generation < self.newest:", "if False:"),
+            Patch(history.History, "add", "if entry.generation < self._lives:", "if False:"),
             Edit("if ARGV[2] ~= generation then return {'outdated'} end", ""),
         ),
         goes_back,
@@ -370,7 +370,7 @@ RULES = {
             Patch(
                 recovery.Recovery,
                 "_read",
-                "if entry.generation >= leading.generation:",
+                "if entry.generation >= limit:",
                 "if False:",
             ),
         ),
