@@ -25,6 +25,7 @@ from _yadtq.errors import SettingError
 STATE, LOCK = "logger.json", "logger.lock"
 MODE = 0o640  # the files have arguments and results in them
 GATHERED = 1 << 20  # bytes that are written together
+LOOKS = 100  # for a file that grows, and is moved aside meanwhile
 
 
 @dataclass(slots=True)
@@ -234,9 +235,14 @@ def read_state(folder: Path) -> State | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise SettingError(
-            f"{folder / STATE} cannot be read: delete it, and the log is written again from the event log's beginning"
-        ) from None
+        raise unreadable(folder) from None
+
+
+def unreadable(folder: Path) -> SettingError:
+    """The error about a record that nobody can read."""
+    return SettingError(
+        f"{folder / STATE} cannot be read: delete it, and the log is written again from the event log's beginning"
+    )
 
 
 def committed_parts(folder: Path, name: str, owner: str) -> tuple[str, list[tuple[BinaryIO, int]]]:
@@ -244,33 +250,36 @@ def committed_parts(folder: Path, name: str, owner: str) -> tuple[str, list[tupl
 
     Nothing, when they are another owner's. The caller closes them. Raises SettingError.
     """
-    while True:
-        before = read_state(folder)
-        if before is None or before.owner != owner or name not in before.files:
+    for _ in range(LOOKS):  # while the files are moved aside they are looked for again
+        state = read_state(folder)
+        if state is None or state.owner != owner or name not in state.files:
             return "", []
-        number, size = before.files[name]
-        shown = _File(folder / name, number)
-        opened: list[tuple[BinaryIO, int]] = []
-        for path in [*(shown.numbered(n) for n in shown.aside() if n < number), _current(shown)]:
-            with suppress(FileNotFoundError):  # the oldest: it was just deleted
-                file: BinaryIO = path.open("rb")
-                opened.append((file, os.fstat(file.fileno()).st_size))
-        if read_state(folder) == before or _is_still(folder, name, number):
-            last = opened.pop() if opened else None
-            return before.mark, [*opened, *([(last[0], min(size, last[1]))] if last else [])]
-        for file, _ in opened:
-            file.close()
+        number, size = state.files[name]
+        shown = _File(folder / name)
+        aside = _opened([shown.numbered(each) for each in shown.aside() if each < number])
+        growing = _opened([shown.numbered(number), shown.path])  # the first: it is just being moved aside
+        again = read_state(folder)
+        if growing and again is not None and again.files.get(name, (0, 0))[0] == number:
+            (file, found), *unwanted = growing
+            _close(unwanted)
+            return state.mark, [*aside, (file, min(size, found))]
+        _close([*aside, *growing])
+    return state.mark, _opened([shown.numbered(each) for each in shown.aside() if each < number])  # it was deleted
 
 
-def _current(file: _File) -> Path:
-    """Where the file is that grows: it may be just being moved aside."""
-    return file.numbered(file.number) if file.numbered(file.number).exists() else file.path
+def _opened(paths: list[Path]) -> list[tuple[BinaryIO, int]]:
+    """Those of these files that are there, and the size of each."""
+    opened: list[tuple[BinaryIO, int]] = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            file: BinaryIO = path.open("rb")
+            opened.append((file, os.fstat(file.fileno()).st_size))
+    return opened
 
 
-def _is_still(folder: Path, name: str, number: int) -> bool:
-    """Whether this file was not moved aside meanwhile."""
-    state = read_state(folder)
-    return state is not None and state.files.get(name, (0, 0))[0] == number
+def _close(opened: list[tuple[BinaryIO, int]]) -> None:
+    for file, _ in opened:
+        file.close()
 
 
 def lines_with(parts: list[tuple[BinaryIO, int]], needles: tuple[bytes, ...], chunk: int = 8 << 20) -> Iterator[bytes]:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from _yadtq.errors import SettingError
 from _yadtq.events import Cursor, Event, StrangeEntry
-from _yadtq.journal import Journal, committed_parts, lines_with
+from _yadtq.journal import Journal, committed_parts, lines_with, unreadable
 from _yadtq.log import visible
 from _yadtq.occurrences import occurrences
 from _yadtq.task_history import TaskSearch
@@ -17,7 +18,11 @@ class Logbook(Journal):
 
     def __init__(self, folder: Path, owner: str, most: int, keep: int) -> None:
         super().__init__(folder, (READABLE, AUDIT), owner, most, keep)
-        self.cursor = Cursor.from_json(self.mark) if self.mark else Cursor()
+        try:
+            self.cursor = _cursor(folder, self.mark)
+        except SettingError:
+            self.close()
+            raise
 
     def note(self, event: Event) -> None:
         """Adds an event to both files; it counts after the next `save`."""
@@ -46,4 +51,12 @@ def search_audit(folder: Path, owner: str, task: str, tell: Callable[[str], None
     finally:
         for file, _ in parts:
             file.close()
-    return search, Cursor.from_json(mark) if mark else Cursor()
+    return search, _cursor(folder, mark)
+
+
+def _cursor(folder: Path, mark: str) -> Cursor:
+    """Raises SettingError."""
+    try:
+        return Cursor.from_json(mark) if mark else Cursor()
+    except ValueError:
+        raise unreadable(folder) from None

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -22,8 +23,8 @@ from tests.support.failing_disk import FailingDisk, Killed
 from tests.support.servers import ROOT
 
 NAMES = ("a.log", "b.jsonl")
-COUNT = 40  # lines of each file
-MOST, ALL = 60, 1000  # bytes: a handful of lines; files kept
+COUNT = 24  # lines of each file
+MOST, ALL = 35, 1000  # bytes: a handful of lines; files kept
 
 
 @pytest.fixture(autouse=True)
@@ -85,13 +86,13 @@ def test_files_grow_together_and_are_moved_aside(tmp_path: Path) -> None:
     assert all(MOST <= size < MOST + 10 for size in sizes)
 
 
-@pytest.mark.parametrize("kind", [{}, {"half": True}, {"power": True}, {"power": True, "half": True}])
+@pytest.mark.parametrize("kind", [{}, {"half": True}, {"power": True}])
 def test_killed_at_any_step_nothing_is_missing_or_twice(
     kind: dict[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = FailingDisk()
     assert play(tmp_path / "all", steps, monkeypatch)
-    assert steps.calls > 200
+    assert steps.calls > 100
     for step in range(1, steps.calls + 1):
         folder = tmp_path / str(step)
         assert not play(folder, FailingDisk(step, **kind), monkeypatch)
@@ -99,8 +100,8 @@ def test_killed_at_any_step_nothing_is_missing_or_twice(
         assert_whole(folder)
 
 
-@given(kills=st.lists(st.tuples(st.integers(1, 120), st.booleans(), st.booleans()), max_size=12))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kills=st.lists(st.tuples(st.integers(1, 90), st.booleans(), st.booleans()), max_size=12))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_killed_again_and_again_also_while_it_recovers(
     kills: list[tuple[int, bool, bool]], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,22 +115,26 @@ def test_killed_again_and_again_also_while_it_recovers(
 WRITER = """
 import sys
 from pathlib import Path
-from tests.unit.test_journal import write
-write(Path(sys.argv[1]), int(sys.argv[2]), most=2000)
+from _yadtq.journal import Journal
+with Journal(Path(sys.argv[1]), ("a.log", "b.jsonl"), "q", 2000, 1000) as book:
+    for number in range(int(book.mark or 0), 10**9):
+        book.append(*(f"{number} {letter * (number % 5)}\\n".encode() for letter in "ab"))
+        if number % 7 == 0 or book.is_full():
+            book.commit(str(number + 1))
 """
 
 
 def test_a_process_that_is_killed_at_any_instant_goes_on_exactly(tmp_path: Path) -> None:
     mixer = random.Random(5)
     killed = 0
-    for _ in range(12):
-        process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), "100000"], cwd=ROOT)
+    for _ in range(6):
+        process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], cwd=ROOT)
         try:
-            wait_for_growth(tmp_path, mixer.randrange(1, 60), process)
+            wait_for_growth(tmp_path, mixer.randrange(1, 25), process)
         finally:
             process.send_signal(signal.SIGKILL)
             killed += process.wait() == -signal.SIGKILL
-    assert killed == 12
+    assert killed == 6
     with opened(tmp_path, most=2000) as book:
         reached = int(book.mark)
     assert_whole(tmp_path, reached)
@@ -284,6 +289,27 @@ def test_a_file_that_is_just_being_moved_aside_is_read(tmp_path: Path) -> None:
     current.rename(tmp_path / f"a-{number:06d}.log")
     assert found(tmp_path, b" ") == expected
     assert len(expected) == COUNT
+
+
+def test_when_the_file_that_grows_was_deleted_the_others_are_read(tmp_path: Path) -> None:
+    write(tmp_path)
+    expected = [each for path in sorted(tmp_path.glob("a-*.log")) for each in path.read_bytes().splitlines()]
+    (tmp_path / "a.log").unlink()
+    assert found(tmp_path, b" ") == expected
+
+
+def test_files_are_read_whole_while_they_are_moved_aside(tmp_path: Path) -> None:
+    write(tmp_path, 10, most=20)
+    writing = threading.Thread(target=write, args=(tmp_path, 300), kwargs={"most": 20})
+    writing.start()
+    looks = 0
+    while writing.is_alive():
+        numbers = [int(each.split()[0]) for each in found(tmp_path, b" ", chunk=1 << 16)]
+        assert numbers == list(range(len(numbers)))
+        assert len(numbers) >= 10
+        looks += 1
+    writing.join()
+    assert looks > 3
 
 
 @given(st.lists(st.text("ab\u00fc", max_size=9), max_size=30), st.integers(1, 40))

@@ -41,8 +41,13 @@ def spoiled(path: Path) -> None:
     (path / "logger.json").write_text("[]")
 
 
+def with_a_strange_mark(path: Path) -> None:
+    with folder_of(path) as book:
+        book.commit('{"offset": 3}')
+
+
 @pytest.mark.parametrize("task", [[], ["--task", "x"]])
-@pytest.mark.parametrize("make", [of_another_queue, spoiled])
+@pytest.mark.parametrize("make", [of_another_queue, spoiled, with_a_strange_mark])
 def test_a_folder_of_something_else_is_left_alone(
     make: Callable[[Path], None], task: list[str], tmp_path: Path, capsys: Printed
 ) -> None:
