@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from _yadtq.settings import Settings
 from scripts.terminal_picture import svg
+from scripts.web_picture import web_page
 from tests.support.programs import RunningProgram, as_environment
 from tests.support.servers import (
     KAFKA_VARIABLE,
@@ -32,7 +32,7 @@ from tests.support.servers import (
 )
 from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
-from yadtq import Call, TaskClient
+from yadtq import Call, Settings, TaskClient
 
 PICTURES = ROOT / "docs" / "pictures"
 QUEUE = "orders"
@@ -44,13 +44,18 @@ MINUTES = 7.0
 def main(minutes: float = MINUTES) -> None:
     """Makes all pictures. minutes: of work before them."""
     PICTURES.mkdir(exist_ok=True)
-    with queue_at_work() as (settings, doomed):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        queue_at_work() as (settings, doomed),
+        web_page(settings, Path(folder)) as take,
+    ):
         terminal = monitor(settings)
         terminal.follow(minutes * 60 * 0.9)
         doomed.kill()
         terminal.follow(minutes * 60 * 0.1 + settings.worker_timeout)
         title = "The monitor in a terminal: curves, workers and tasks"
         (PICTURES / "monitor-terminal.svg").write_text(svg(terminal.cells, title), encoding="utf-8")
+        take(PICTURES / "monitor-web.png")
         terminal.type("q")
         terminal.close()
 

@@ -29,7 +29,8 @@ def serve(settings: Settings, host: str, port: int, token: str, names: Sequence[
     try:
         listener = _listen(host, port)
     except OSError as error:
-        log.error("start", text=f"cannot listen on {host} port {port}: {error.strerror or error}: try another --port")
+        reason = str(error.strerror or error).partition(" (")[0]
+        log.error("start", text=f"cannot listen on {host} port {port}: {reason}: try another --host or --port")
         return EXIT_USAGE
     with Operator(settings) as operator:
         audience = Audience(operator, settings.namespace)
