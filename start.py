@@ -9,10 +9,10 @@
 Redis and Kafka are started here, with their data under .yadtq/, unless REDIS_HOST or KAFKA_BROKER names one that runs
 already. What is started, in this order:
 
-    redis     in which the queue decides              manager   manager.py, which keeps the workers alive
-    kafka     which keeps its tasks                   monitor   monitor.py --web, when it is asked for
-    server    server.py, which looks after it         client    client.py, the shell
-    logger    logger.py, which writes its history
+    redis     in which the queue decides                    server    server.py, which looks after the queue
+    kafka     which keeps its tasks                         logger    logger.py, which writes its history
+    manager   manager.py, which keeps the workers alive     monitor   monitor.py --web, when it is asked for
+                                                            client    client.py, the shell
 
 It stops in this order: shell, page, manager (which lets its workers end their tasks), logger, server, Kafka, Redis.
 While it runs, a program that dies is started again. Nothing that was started outlives this one: when it cannot stop
@@ -91,11 +91,9 @@ class LocalQueue:
         with self._progress.step(starting(workers)):
             if most:
                 self._start_manager(workers, most)
-            told += self._start_services(web)
             if workers:
                 self._await_worker()
-            for service in self._services:
-                service.require()
+        told += self._start_services(web)  # now, so that they do not hold up the first worker
         self._progress.say(
             f"ready after {time.monotonic() - began:.0f} s: {', '.join(told)}, logs in {self._home.logs}"
         )

@@ -53,6 +53,7 @@ class QueueLink(threading.Thread):
         self.join(seconds)
 
     def run(self) -> None:
+        self._wake.wait(LOOK_SECONDS)  # what a connection needs is loaded when the first workers are on their way
         while not self._stopping or self._dead:
             self._wake.clear()
             try:
