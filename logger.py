@@ -45,6 +45,7 @@ from yadtq import (
     given_flags,
     search_audit,
     stopped_by_signals,
+    visible,
 )
 
 EXIT_OK, EXIT_NOT_FOUND, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
@@ -148,7 +149,7 @@ def show(settings: Settings, prefix: str, as_json: bool) -> int:
     try:
         history = search.found()
     except (TaskNotFound, AmbiguousId) as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return EXIT_NOT_FOUND
     _print(json.dumps(history.as_json()) if as_json else "\n".join(history.lines()))
     return EXIT_OK

@@ -1,5 +1,6 @@
 """The program logger.py, as far as it comes without servers: flags, exit codes, a folder that cannot be used."""
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import logger
+from _yadtq.history import Row
 from tests.support.waiting import eventually
-from yadtq import Logbook, Settings
+from yadtq import Cursor, Event, Logbook, ServerUnreachable, Settings
 
 Printed = pytest.CaptureFixture[str]
 
@@ -93,3 +95,43 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_tried_again(
     assert codes == [0]
     assert said.count("cannot be written") == 1
     assert (in_the_way / "logger.json").exists()
+
+
+class NoKafka:
+    """An EventReader that reaches nobody."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __enter__(self) -> "NoKafka":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def beginning(self) -> Cursor:
+        return Cursor()
+
+    def read_all(self, *_: object) -> list[Event]:
+        raise ServerUnreachable("kafka", "Kafka does not answer")
+
+
+def taken(*ids: str) -> Event:
+    tasks = [{"action": "take", "id": task_id, "attempt": 1, "worker": "w\x1b[2J"} for task_id in ids]
+    told = {"generation": 1, "token": "1-1", "seq": 1, "epoch": 0, "at": "1.000", "script": "take", "actor": "w"}
+    event = Cursor().accept(Row(0, b"1-1", json.dumps(told | {"tasks": tasks}).encode(), 0.0))
+    assert event is not None
+    return event
+
+
+@pytest.mark.parametrize(("asked", "code"), [("a", 1), ("a1", 0), ("b", 0), ("c", 3)])
+def test_what_stands_in_the_files_steers_no_terminal(
+    asked: str, code: int, tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logger, "EventReader", NoKafka)
+    with folder_of(tmp_path) as book:
+        book.note(taken("a1", "a1\x1b[2J", "a\u202e", "b\n\x9b"))
+        book.save()
+    assert logger.main(["--log-folder", str(tmp_path), "--task", asked]) == code
+    printed = capsys.readouterr()
+    assert all(line.isprintable() for line in (printed.out + printed.err).split("\n"))
+    assert ("task " in printed.out) == (code == 0)
+    assert f"Kafka does not answer; only what {tmp_path} has is known" in printed.err
