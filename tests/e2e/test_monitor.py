@@ -121,6 +121,12 @@ def test_servers_that_do_not_answer_are_named(environment: dict[str, str]) -> No
     assert printed(environment, "--web", "--once").returncode == 2
 
 
+def test_a_terminal_that_cannot_draw_gets_one_picture(monitor: Open) -> None:
+    terminal = monitor(TERM="dumb")
+    terminal.see(r"^=== TASKS === \{'queued': 0, ")
+    assert terminal.close() == 0
+
+
 # -- the live page
 
 
