@@ -244,6 +244,7 @@ class EventReader:
 
     def __init__(self, world: "World", process: Process) -> None:
         self._world, self._process = world, process
+        self._fetcher = SimpleNamespace(PartitionRecords=None)  # where messages that are damaged are told from others
         self._position = 0
 
     def assign(self, partitions: list[Any]) -> None:

@@ -11,12 +11,13 @@ LATE_SECONDS = 2.0  # a message that its client gave up arrives within so long, 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A message of a log."""
+    """A message of a log. timestamp: nobody decides by it."""
 
     offset: int
     key: bytes | None
     value: bytes
     headers: list[tuple[str, bytes]]
+    timestamp: int = 0
 
     @property
     def serialized_value_size(self) -> int:
