@@ -27,11 +27,12 @@ NOTHING = "(?!)"
 
 @dataclass(slots=True)
 class Monitor:
-    """monitor.py --web. address: of its pages."""
+    """monitor.py --web. flags: further ones. address: of its pages."""
 
     log: Path
     environment: Mapping[str, str]
     port: int = field(default_factory=free_port)
+    flags: tuple[str, ...] = ()
     program: RunningProgram | None = None
 
     @property
@@ -40,9 +41,9 @@ class Monitor:
 
     def start(self) -> None:
         """Starts it, and waits until it listens."""
-        arguments = ["monitor.py", "--web", "--port", str(self.port)]
+        arguments = ["monitor.py", "--web", "--port", str(self.port), *self.flags]
         self.program = RunningProgram(arguments, self.log, self.environment)
-        self.program.prints("is at http://127.0.0.1")
+        self.program.prints("is at http://127.0.0.")
 
     def stop(self) -> int:
         """SIGTERM; returns its exit code."""
