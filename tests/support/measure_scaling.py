@@ -7,6 +7,7 @@ The tables are printed as they stand in the page, with the machine and the day.
 import argparse
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -36,15 +37,18 @@ def workers(servers: Servers, folder: Path) -> str:
         with opened(servers, folder, f"workers{count}") as queue:
             queue.start_workers(count)
             queue.hold()
+            spent = queue.redis_seconds()
             queue.submit("nothing", TINY)
             queue.let_go()
             tiny = queue.rate(TINY)
+            spent = (queue.redis_seconds() - spent) / TINY * 1e6
             possible = count * queue.settings.concurrency / REST_SECONDS
             resting = int(possible * REST_FOR)
             queue.submit("rest", resting, REST_SECONDS)
             rested = queue.rate(resting)
-            rows.append([count, round(tiny), round(rested), f"{100 * rested / possible:.0f} %"])
-    head = ["Workers", "no time: tasks/s", f"{REST_SECONDS * 1000:.0f} ms of waiting: tasks/s", "of what is possible"]
+            rows.append([count, round(tiny), round(spent), round(rested), f"{100 * rested / possible:.0f} %"])
+    rests = f"tasks of {REST_SECONDS * 1000:.0f} ms/s"
+    head = ["Workers", "tasks of no time/s", "CPU of Redis, µs each", rests, "of what is possible"]
     return table(head, rows)
 
 
@@ -153,6 +157,7 @@ def main() -> int:
     unknown = [each for each in chosen if each not in TABLES]
     if unknown:
         parser.error(f"no table is named {' '.join(unknown)}: expected {', '.join(TABLES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="yadtq-scaling-") as name, private_servers(Path(name)) as servers:
         for each in chosen:

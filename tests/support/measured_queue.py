@@ -55,7 +55,7 @@ class MeasuredQueue:
             namespace=name,
             partitions=partitions,
         )
-        self.redis = redis.Redis("127.0.0.1", server.place.port)
+        self.redis: Any = redis.Redis("127.0.0.1", server.place.port)  # its types allow for every kind of reply
         self.client = TaskClient(self.settings)
         self.workers: list[RunningProgram] = []
         self._epoch = f"{Keys(name).prefix}0:"
@@ -107,7 +107,7 @@ class MeasuredQueue:
         eventually(lambda: self._unended() == 0, 150, "the end of all tasks")
         ended = [score for _, score in self.redis.zrange(f"{self._epoch}success", -count, -1, withscores=True)]
         first, last = ended[count // 10], ended[-1 - count // 10]
-        return (count - 2 * (count // 10)) / max(last - first, 1) * 1000
+        return float((count - 2 * (count // 10)) / max(last - first, 1) * 1000)
 
     def _unended(self) -> int:
         """Tasks that a worker will run: copies are not."""
