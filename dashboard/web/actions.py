@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from dashboard.web.audience import Audience
 from dashboard.web.rendering import Pages, link
 from dashboard.web.sessions import LIFE_SECONDS, Session, Sessions, TooManyTries, WrongToken, same
 from dashboard.web.views import VIEWS, Records, path_of
@@ -28,16 +29,16 @@ FORM_HEADERS = {"Referrer-Policy": "same-origin"}
 
 
 class Actions:
-    """The routes of what changes something, for one queue."""
+    """The routes of what changes something, for one queue. audience: those who shall see it."""
 
-    def __init__(self, operator: Records, pages: Pages, sessions: Sessions, queue: str, log: Log) -> None:
+    def __init__(self, operator: Records, audience: Audience, pages: Pages, sessions: Sessions, log: Log) -> None:
         self._operator = operator
+        self._audience = audience
         self._pages = pages
         self._sessions = sessions
-        self._queue = queue
         self._log = log
         # Cookies know no ports: the monitors of two queues on one machine must not log each other out.
-        self._cookie = f"yadtq_session_{sha256(queue.encode()).hexdigest()[:8]}"
+        self._cookie = f"yadtq_session_{sha256(pages.queue.encode()).hexdigest()[:8]}"
 
     def routes(self) -> Iterable[Route]:
         for path, ask, act in (
@@ -110,7 +111,7 @@ class Actions:
             await run_in_threadpool(self._operator.client.retry, task_id)
         except YadtqError as error:
             raise _refused(error) from error
-        self._note(request, "retry", task_id, "asked for in the monitor")
+        await self._done(request, "retry", task_id, "asked for in the monitor")
         return RedirectResponse(link("/task", id=task_id), 303)
 
     # -- reset
@@ -122,13 +123,13 @@ class Actions:
 
     async def _reset(self, request: Request) -> Response:
         _, form = await self._allowed(request)
-        if not same(form.get("queue", ""), self._queue):
+        if not same(form.get("queue", ""), self._pages.queue):
             return await self._reset_form(request, "That is not the name of the queue: nothing was changed.", 400)
         try:
             removed = await run_in_threadpool(self._operator.client.reset)
         except YadtqError as error:
             raise _refused(error) from error
-        self._note(request, "reset", "", f"asked for in the monitor: {removed} tasks were removed")
+        await self._done(request, "reset", "", f"asked for in the monitor: {removed} tasks were removed")
         return RedirectResponse("/", 303)
 
     async def _reset_form(self, request: Request, problem: str, status: int) -> Response:
@@ -152,9 +153,10 @@ class Actions:
         known = {"problem": "", "session": self.session(request), **values}
         return HTMLResponse(self._pages.page(name, known), status, FORM_HEADERS)
 
-    def _note(self, request: Request, action: str, task_id: str, text: str) -> None:
+    async def _done(self, request: Request, action: str, task_id: str, text: str) -> None:
         self._log.info(action, task_id, f"{text}, by {request.client.host if request.client else ''}")
         self._log.flush()
+        await run_in_threadpool(self._audience.after_change)
 
 
 def is_ours(headers: Headers) -> bool:

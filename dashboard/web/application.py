@@ -102,8 +102,8 @@ class Site:
 def application(operator: Records, audience: Audience, queue: str, access: Access, log: Log) -> ASGIApp:
     """The web page of a queue."""
     sections = [{"name": name, "title": VIEWS[name].section, "path": path_of(VIEWS[name])} for name in SECTIONS]
-    pages = Pages(queue=queue, acting=bool(access.token), sections=sections)
-    actions = Actions(operator, pages, Sessions(access.token), queue, log) if access.token else None
+    pages = Pages(queue, bool(access.token), sections)
+    actions = Actions(operator, audience, pages, Sessions(access.token), log) if access.token else None
     site = Site(audience, Readings(operator, pages), pages, actions, log)
     routes = [*site.routes(), *(actions.routes() if actions else ())]
     starlette = Starlette(

@@ -66,6 +66,12 @@ class Audience:
                 self._condition.wait_for(lambda: self._fresh() or self._looks >= looks + 2, PATIENCE_SECONDS)
         return self.picture
 
+    def after_change(self) -> None:
+        """Waits until the queue was looked at as it is now: somebody has just changed it here, and wants to see it."""
+        with self._condition:
+            looks = self._looks
+            self._condition.wait_for(lambda: self._looks >= looks + 2, PATIENCE_SECONDS)
+
     @contextmanager
     def stream(self, wake: Callable[[], object]) -> Iterator[bool]:
         """Calls `wake`, from another thread, whenever there is a new picture. False: there are too many streams."""

@@ -1,6 +1,6 @@
 """Templates. Whatever a template prints is made visible and escaped, without its asking for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -59,12 +59,15 @@ def environment() -> Environment:
 
 
 class Pages:
-    """Renders templates."""
+    """Renders the templates of a queue's pages.
 
-    def __init__(self, **values: Any) -> None:
-        """values: what every template knows."""
+    acting: there is a token, and so there are actions. sections: name, title and path of each page in the navigation.
+    """
+
+    def __init__(self, queue: str, acting: bool, sections: Sequence[Mapping[str, str]]) -> None:
+        self.queue = queue
         self._environment = environment()
-        self._environment.globals.update(values)
+        self._environment.globals.update(queue=queue, acting=acting, sections=sections)
 
     def page(self, name: str, values: Mapping[str, Any]) -> str:
         """A whole page."""

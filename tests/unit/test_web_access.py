@@ -147,6 +147,16 @@ def test_a_failed_task_is_retried_after_a_second_question(site: WebSite) -> None
     assert f"action=retry id={FAILED}" in site.log.getvalue()
 
 
+def test_what_was_asked_for_is_seen_at_once() -> None:
+    with web_site(TOKEN, quick_seconds=0.4) as site:
+        site.operator.memory.put(task(3, "failed"))
+        key = site.log_in()
+        site.look()
+        assert "failed" in site.browser.get(f"/task?id={FAILED}").text
+        site.browser.post("/retry", data={"id": FAILED, "form_key": key}, headers=FROM_US)
+        assert "queued</span>" in site.browser.get(f"/task?id={FAILED}").text
+
+
 @pytest.mark.parametrize(("task_id", "expected"), [(ENDED, 409), ("nobody", 404)])
 def test_what_cannot_be_retried_is_said(site: WebSite, task_id: str, expected: int) -> None:
     key = site.log_in()

@@ -33,7 +33,7 @@ def operator() -> MemoryOperator:
 
 @pytest.fixture
 def readings(operator: MemoryOperator) -> Readings:
-    return Readings(operator, Pages(queue=QUEUE, acting=False, sections=[]))
+    return Readings(operator, Pages(QUEUE, acting=False, sections=[]))
 
 
 @pytest.fixture
