@@ -72,12 +72,15 @@ def test_what_a_task_left_behind_is_dead_before_the_task_starts_again(
     machine.wait_for(2)
     task_id = client.submit("leave_writer", notes.path, str(trace))
     eventually(trace.exists, what="the process that the task has started")
-    victim = machine.process_of(client.get_result(task_id).worker_id)
+    name = client.get_result(task_id).worker_id
+    victim, log = machine.process_of(name), tmp_path / "logs" / f"{name}.log"
+    writer = int(eventually(lambda: re.findall(r"writer (\d+)", log.read_text(encoding="utf-8")), what="its number")[0])
     (guard,) = children_of(victim)
     os.kill(victim, signal.SIGSTOP)  # it must not replace its guard
     os.kill(guard, signal.SIGKILL)
     os.kill(victim, signal.SIGKILL)
     (task,) = all_ended([task_id], EAGER)
+    assert not lives(writer)
     assert_taken_over(task, notes)
     written = float(trace.read_text(encoding="ascii").splitlines()[-1])
     (begun,) = [note.at for note in notes.begun() if note.attempt == 2]
