@@ -72,7 +72,7 @@ def throughput(spans: Sequence[Span], columns: int = 60) -> Throughput:
     )
 
 
-def waiting(moments: Sequence[Moment], end: float, seconds: float = 3600.0) -> Waiting:
+def waiting(moments: Sequence[Moment], end: float, seconds: float) -> Waiting:
     """A line through the moments of the last `seconds` before `end`: in each part of the time the longest wait."""
     longest: dict[int, Moment] = {}
     for moment in moments:

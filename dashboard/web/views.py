@@ -11,6 +11,8 @@ from yadtq import STATUSES, STORED, Page, Task, TaskNotFound, WorkerFailure
 
 PAGE_TASKS = 50
 RECENT_TASKS = 8
+HOUR_SECONDS, SHORT_SECONDS = 3600.0, 600.0
+"""Over which the curves reach."""
 MOST_FIRST = 10**12
 SEARCH_SECONDS = 0.12
 """For which one answer may look through the tasks."""
@@ -46,13 +48,15 @@ class View:
 # -- the overview and the workers: all of it is in the picture
 
 
-def _overview(picture: Picture, recent: Any, _: Query) -> Values:
-    snapshot = picture.snapshot
+def _overview(picture: Picture, recent: Any, query: Query) -> Values:
+    snapshot, hour = picture.snapshot, query.get("last") == "hour"
+    values: Values = {"recent": recent, "hour": hour, "rate": sum(picture.rates.values())}
     if snapshot is None:
-        return {"recent": recent}
-    waiting = curves.waiting(picture.moments, snapshot.at)
-    rate = sum(picture.rates.values())
-    return {"throughput": curves.throughput(snapshot.spans), "waiting": waiting, "rate": rate, "recent": recent}
+        return values
+    seconds = HOUR_SECONDS if hour else SHORT_SECONDS
+    spans = [span for span in snapshot.spans if span.end > snapshot.at - seconds]
+    waiting = curves.waiting(picture.moments, snapshot.at, seconds)
+    return {**values, "throughput": curves.throughput(spans), "waiting": waiting}
 
 
 def _recent(operator: Records, _: Query) -> Page:
@@ -162,7 +166,7 @@ FILTERS = ("status", "task", "worker", "id", "first")
 VIEWS: dict[str, View] = {
     view.name: view
     for view in (
-        View("overview", "Overview", ("counts", "curves", "workforce", "recent"), _overview, (), _recent),
+        View("overview", "Overview", ("counts", "curves", "workforce", "recent"), _overview, ("last",), _recent),
         View("tasks", "Tasks", ("tasks",), _tasks, FILTERS, _fetch_tasks),
         View("task", "Task", ("task",), _task, ("id",), _fetch_task),
         View("workers", "Workers", ("workers", "servers"), _workers),

@@ -13,7 +13,7 @@ from tests.support.hostile import bounded, texts, values
 from tests.support.queue_pictures import lost_worker, snapshot, task, worker
 from tests.support.waiting import eventually
 from tests.support.web_site import WebSite, web_site
-from yadtq import Casualty, Failure, Signature, visible
+from yadtq import Casualty, Failure, Signature, Span, visible
 
 PATHS = [path_of(view) for view in VIEWS.values()]
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\x1b[31m\u202e"
@@ -69,6 +69,14 @@ def test_the_overview_shows_the_queue(site: WebSite) -> None:
     ):
         assert piece in shown
     assert '<span class="figure">2</span>' in shown
+
+
+def test_the_curves_reach_back_ten_minutes_or_an_hour(site: WebSite) -> None:
+    now = time.time()
+    spans = (Span(now - 2000, now - 1990, 7, 0), Span(now - 100, now - 90, 5, 0))
+    site.operator.now = snapshot(spans=spans)
+    assert "5 completed" in site.text("/")
+    assert "12 completed" in site.text("/?last=hour")
 
 
 def test_tasks_are_filtered_by_all_that_the_form_offers(site: WebSite) -> None:

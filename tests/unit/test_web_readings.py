@@ -195,9 +195,9 @@ def test_no_spans_are_no_bars() -> None:
 
 def test_the_line_of_waiting_ages_keeps_its_peaks() -> None:
     moments = [Moment(NOW - 4000, 99.0), *(Moment(NOW - at, 8.0 if at == 1000 else 1.0) for at in range(3000, 0, -1))]
-    drawn = curves.waiting(moments, NOW)
+    drawn = curves.waiting(moments, NOW, 3600)
     assert (drawn.longest, drawn.most) == (8.0, top(8.0))
     heights = [float(point.split(",")[1]) for point in drawn.points.split()]
     assert min(heights) == pytest.approx(curves.HEIGHT * (1 - 8.0 / drawn.most))
     assert len(heights) <= curves.POINTS + 1
-    assert curves.waiting([], NOW).points == ""
+    assert curves.waiting([], NOW, 3600).points == ""
