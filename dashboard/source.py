@@ -15,6 +15,8 @@ INTERVAL, SLOWEST = 1.0, 5.0
 """Seconds between two looks; while a server is down the pause doubles, up to the slowest."""
 SPANS = 360
 """Parts of the last hour whose throughput is asked for: 10 s each."""
+RESTED = 2.0
+"""A look that took long, because results are large, is followed by a pause that is so many times as long."""
 HOUR = 3600.0
 """Seconds for which waiting ages are remembered."""
 RATE_SECONDS = 10.0
@@ -101,14 +103,15 @@ class Source:
 
     def look(self) -> bool:
         """Fetches what is due. Returns whether there is a new picture. Never raises what a server can cause."""
-        due = not self._paused and time.monotonic() >= self._due_at
+        begun = time.monotonic()
+        due = not self._paused and begun >= self._due_at
         wanted = self._wanted
         if not due and wanted == self._fetched:
             return False
         try:
             picture = self._news(self.picture, wanted) if due else self.picture
             picture = self._pages(picture, wanted)
-            self._pause_seconds = self._interval
+            self._pause_seconds = max(self._interval, RESTED * (time.monotonic() - begun))
         except YadtqError as error:
             away = isinstance(error, ServerUnreachable) and error.server == "redis"
             picture = replace(self.picture, trouble=str(error), away=away)

@@ -136,6 +136,22 @@ def test_a_mistake_of_ours_is_said_and_does_not_end_the_thread(
     eventually(lambda: running.picture.trouble == "" and running.picture.snapshot)
 
 
+def test_a_look_that_took_long_is_not_taken_again_at_once(
+    source: Source, operator: MemoryOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instant = 0.0
+    monkeypatch.setattr("dashboard.source.time.monotonic", lambda: instant)
+
+    def slow(**_: object) -> Snapshot:
+        nonlocal instant
+        instant += 2.0
+        return snapshot()
+
+    monkeypatch.setattr(operator, "snapshot", slow)
+    source.look()
+    assert source._due_at == 2.0 + 2 * 2.0
+
+
 def test_while_it_is_paused_only_new_pages_are_fetched(running: Source, operator: MemoryOperator) -> None:
     eventually(lambda: running.picture.snapshot)
     running.pause(True)
