@@ -144,8 +144,8 @@ def test_what_nobody_can_read_is_in_nobodys_way(queue: ScriptQueue, hand: Hand, 
 
 
 def test_of_a_worker_whose_lease_was_deleted_by_hand_nothing_stays_behind(queue: ScriptQueue, other: Hand) -> None:
-    queue.redis.hset(f"{queue.prefix}lost", "worker1~a1", '{"count":3,"tasks":[]}')
     queue.lapse(queue.worker("worker3~c3").name)
+    queue.redis.hset(f"{queue.prefix}lost", "worker1~a1", '{"count":3,"tasks":[]}')
     other.beat()
     assert queue.redis.exists(f"{queue.prefix}lost") == 1  # somebody has lapsed: it may be this one
     other.beat()
