@@ -24,7 +24,7 @@ from tests.support.secured_queue import PROGRAMS, STRANGER, SecuredQueue, secure
 from tests.support.server_program import RunningServer
 from tests.support.servers import ROOT
 from tests.support.waiting import eventually
-from yadtq import Call, SubmissionUnknown, TaskClient
+from yadtq import Call, Operator, SubmissionUnknown, TaskClient
 
 WORKER, CLIENT, READER, SERVER, LOGGER = PROGRAMS
 UNREACHABLE = 3  # exit code of client.py
@@ -114,6 +114,13 @@ def test_a_reader_sees_all_and_changes_nothing(queue: SecuredQueue, worker: Runn
         assert task_id in [task.id for task in reader.list()]
         assert reader.stats().unread == 0
         assert len(reader.workers()) == 1
+        with Operator(queue.settings(READER)) as operator:
+            assert operator.snapshot().stats.counts == reader.counts()
+            page = operator.page(status="success", task="add", prefix=task_id[:8])
+            assert [task.id for task in page.tasks] == [task_id]
+            assert operator.failures() == ()
+            with pytest.raises(ServerUnreachable, match="lacks rights for the user 'yadtq-reader'"):
+                operator.bury(reader.workers()[0].id, "it has not ended")
         assert events_of(queue)
         for change in (lambda: reader.submit("add", 1, 1), reader.reset):
             with pytest.raises(
