@@ -250,11 +250,12 @@ def committed_parts(folder: Path, name: str, owner: str) -> tuple[str, list[tupl
 
     Nothing, when they are another owner's. The caller closes them. Raises SettingError.
     """
+    mark = ""
     for _ in range(LOOKS):  # while the files are moved aside they are looked for again
         state = read_state(folder)
         if state is None or state.owner != owner or name not in state.files:
             return "", []
-        number, size = state.files[name]
+        mark, (number, size) = state.mark, state.files[name]
         shown = _File(folder / name)
         aside = _opened([shown.numbered(each) for each in shown.aside() if each < number])
         growing = _opened([shown.numbered(number), shown.path])  # the first: it is just being moved aside
@@ -262,9 +263,9 @@ def committed_parts(folder: Path, name: str, owner: str) -> tuple[str, list[tupl
         if growing and again is not None and again.files.get(name, (0, 0))[0] == number:
             (file, found), *unwanted = growing
             _close(unwanted)
-            return state.mark, [*aside, (file, min(size, found))]
+            return mark, [*aside, (file, min(size, found))]
         _close([*aside, *growing])
-    return state.mark, _opened([shown.numbered(each) for each in shown.aside() if each < number])  # it was deleted
+    return mark, _opened([shown.numbered(each) for each in shown.aside() if each < number])  # it was deleted
 
 
 def _opened(paths: list[Path]) -> list[tuple[BinaryIO, int]]:
