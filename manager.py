@@ -51,6 +51,7 @@ EXIT_OK, EXIT_USAGE, EXIT_NONE = 0, 2, 3
 TICK_SECONDS, RESTLESS_SECONDS = 1.0, 0.05
 LEAVE_SECONDS = 3.0  # in the end, for telling Redis which workers are dead
 MOST_WORKERS = 1000
+LOGS_OF_START = Path(__file__).resolve().parent / ".yadtq" / "logs"  # of `make up`
 EACH_WORKERS_OWN = ("worker_id", "ready_file")
 
 
@@ -148,10 +149,11 @@ def woken_by_signals() -> Iterator[Callable[[float], None]]:
         os.close(writer)
 
 
-def show_status(place: Place, as_json: bool) -> int:
-    """Prints what the running manager has told last."""
-    told = report.read(place)
+def show_status(places: Sequence[Place], as_json: bool) -> int:
+    """Prints what the manager that runs in the first of these places has told last."""
+    told = next(filter(None, map(report.read, places)), None)
     if told is None:
+        place = places[0]
         print(f"no manager runs with the log folder {visible(str(place.folder.parent))}: python manager.py starts one",
               file=sys.stderr)  # fmt: skip
         return EXIT_NONE
@@ -246,7 +248,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     place = Place.in_logs(Path(settings.log_folder).absolute())
     if given.command == "status":
-        return show_status(place, given.json)
+        usual = settings.log_folder == Settings.load({}).log_folder
+        return show_status([place, Place.in_logs(LOGS_OF_START)] if usual else [place], given.json)
     log = Log(settings.log_level)
     try:
         with process.alone(place.pid_file):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import manager
 from local import families, process, report
 from local.backoff import STEADY_SECONDS, Backoff
 from local.crew import Row, described
@@ -185,3 +186,17 @@ def test_two_processes_cannot_have_one_place(place: Place) -> None:
         refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert f"AlreadyRuns: process {os.getpid()} runs already" in refused.stderr
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def test_status_also_finds_the_manager_of_make_up_unless_a_folder_is_named(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(manager, "LOGS_OF_START", tmp_path)
+    with process.alone(place.pid_file):
+        report.write(place, REPORT)
+        assert manager.main(["status"]) == 0
+        assert capsys.readouterr().out.startswith(f"manager: process {os.getpid()}, running")
+        assert manager.main(["status", "--log-folder", str(tmp_path / "elsewhere")]) == 3
+    assert manager.main(["status"]) == 3
+    assert f"log folder {tmp_path / 'logs'}" in capsys.readouterr().err
