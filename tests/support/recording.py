@@ -17,7 +17,7 @@ from tests.support.servers import JARS
 from tests.support.terminal import Terminal
 
 PAGE = ROOT / "README.md"
-COLUMNS, LINES = 150, 90
+COLUMNS, LINES = 200, 90
 WORKERS = 4
 
 # What is typed, and what is waited for before the next line.
@@ -93,6 +93,7 @@ def main() -> None:
         screen = recorded([*program, "--workers", str(WORKERS), "--kafka-port", kafka], environment, "✓ stopping Redis")
         subprocess.run([*program, "--stop"], check=True, capture_output=True)
         screen = screen.replace(f"{folder}/", "").replace(f":{kafka}", ":9092").replace(f":{redis}", ":6379")
+    screen = re.sub(r"127\.0\.0\.1:\d+/metrics", "127.0.0.1:8081/metrics", screen)
     screen = re.sub(r"(submitted by +).*", r"\1laptop-4711~a1b2c3", screen)
     page = rewritten(PAGE.read_text(encoding="utf-8"), "recording", f"```text\n$ make up\n{screen}\n```")
     PAGE.write_text(page, encoding="utf-8")
