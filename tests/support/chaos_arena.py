@@ -70,6 +70,7 @@ class Arena:
         self.workers: dict[int, RunningProgram] = {}
         self.clients: dict[str, RunningProgram] = {}
         self.servers_back_at = 0.0  # monotonic seconds: Kafka and Redis answered again
+        self._said: dict[int, int] = {}  # worker → characters in its log before it was started last
         self.problems: list[str] = []  # what no program may do, whatever is done to it
         self._proxies: dict[int, RedisProxy] = {}
         self.operators: Beside | None = None
@@ -117,11 +118,12 @@ class Arena:
     def start_worker(self, number: int) -> None:
         """Starts worker w<number>, behind its own proxy of Redis; even ones are also behind the proxy of Kafka."""
         broker = f"127.0.0.1:{self.kafka.proxy.port}" if number % 2 == 0 else self.settings.kafka_broker
-        ready = str(self._ready_file(number))
+        ready, log = str(self._ready_file(number)), self.folder / f"{name_of(number)}.log"
+        self._said[number] = len(log.read_text(encoding="utf-8", errors="replace")) if log.exists() else 0
         given = replace(self.settings, kafka_broker=broker, redis_port=self.proxy(number).port, ready_file=ready)
         self.workers[number] = RunningProgram(
             ["worker.py", "--tasks", "tests.support.task_modules.chaos"],
-            self.folder / f"w{number}.log",
+            log,
             self.environment(given)
             | as_environment({"worker_id": name_of(number)})
             | self.clocks.environment(name_of(number)),
@@ -147,7 +149,10 @@ class Arena:
 
     def ended(self, number: int) -> None:
         """Notes how a worker that was told to stop has ended."""
-        code = self.workers.pop(number).process.returncode
+        worker = self.workers.pop(number)
+        code = worker.process.returncode
+        if code == -signal.SIGTERM and "action=" not in worker.output[self._said[number] :]:
+            return  # before it had begun
         if code != 0:
             self.problems.append(f"{name_of(number)} was told to stop and ended with exit code {code}")
 
