@@ -125,7 +125,8 @@ class Coordinator:
     def _coordinate(self) -> tuple[bool, bool]:
         """Whether this server leads, and whether it is the relay."""
         about = encode({"host": socket.gethostname(), "process": os.getpid()})
-        return self._store.coordinate(self.name, LEASE_MS, about, str(RELAY_LEASE_MS) if self._relay.is_fit() else "")
+        reaches_kafka = self._relay.is_fit() and not self._observer.picture.kafka
+        return self._store.coordinate(self.name, LEASE_MS, about, str(RELAY_LEASE_MS) if reaches_kafka else "")
 
     def _reached(self, at: float) -> None:
         self._redis.tell("")

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 ORPHANED_SECONDS = 1.0
 
@@ -41,9 +42,20 @@ class _Requests:
 
     def add(self) -> None:
         now = time.monotonic()
-        if self._orphaned_at == math.inf and os.getppid() != self._parent:
+        if self._orphaned_at == math.inf and _has_ended(self._parent):
             self._orphaned_at = now
         if self._stopped and self._orphaned_at <= now < self._orphaned_at + ORPHANED_SECONDS:
             return
         self._stopped = True
         self._stop()
+
+
+def _has_ended(parent: int) -> bool:
+    """Whether the process that was the parent ends: its first thread is gone, though others may still be going."""
+    if os.getppid() != parent:
+        return True
+    try:
+        state = Path(f"/proc/{parent}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False  # a system that does not tell
+    return state in "ZX"

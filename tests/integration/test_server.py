@@ -177,7 +177,7 @@ def test_a_leader_that_does_not_reach_kafka_leaves_the_events_to_a_worker(
     worker_process(*RECORDED)
     eventually(lambda: meta(settings, "relay").startswith("worker1~"))
     server = server_process(kafka_broker=f"127.0.0.1:{free_port()}")
-    eventually(lambda: meta(settings, "relay") == server.name)
+    eventually(lambda: meta(settings, "leader") == server.name)
     task_id = client.submit("add", 1, 2)
     assert client.wait_for_result(task_id, 30).result == 3
     eventually(lambda: "Kafka does not answer" in server.get("/healthz/ready")[1])
