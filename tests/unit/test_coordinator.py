@@ -108,7 +108,18 @@ def test_it_does_not_lead_longer_than_its_lease(loop: Loop) -> None:
     assert [line.split()[0] for line in loop.lines] == ["redis", "lead", "redis", "standby"]
 
 
+def test_one_that_does_not_reach_kafka_leaves_the_events_to_a_worker(loop: Loop) -> None:
+    loop.turn((True, False))  # it has not looked yet
+    loop.sees(kafka="Kafka does not answer")
+    loop.turn((True, False))
+    loop.sees()
+    loop.turn(LEADS)
+    assert loop.asked == ["", "", "5000"]
+    assert loop.relay.held == [False, False, True]
+
+
 def test_one_that_is_not_fit_leaves_the_events_to_a_worker(loop: Loop) -> None:
+    loop.sees()
     loop.turn(LEADS)
     loop.relay.fit = False
     loop.turn((True, False))
