@@ -21,7 +21,7 @@ EPOCH_KEYS = (
 # Everything of one queue: '{namespace}:' + name.
 QUEUE_KEYS = (
     "meta", "events", "positions", "floors", "leases", "workers", "worker:<incarnation>", "idle", "old", "joining",
-    "unconfirmed", "generations", "failures", "lost", "servers", "bookmarks",
+    "unconfirmed", "generations", "failures", "lost", "servers", "bookmarks", "reread",
 )  # fmt: skip
 
 

@@ -13,6 +13,22 @@ local function unqueue(id)                       -- wherever it waited
   if redis.call('ZREM', E .. 'delayed', id) == 1 then redis.call('HDEL', E .. 'task:' .. id, 'retry_at') end
 end
 
+-- A message of another producer that is read again, because positions stay behind: its task is known from the log.
+local function note_read(e)
+  if ARGV[4] ~= '' and e.action == 'admit' and e.offset then
+    redis.call('HSET', P .. 'reread', e.partition .. ':' .. e.offset, '1')
+  end
+end
+
+-- The event of a reset is missing, and the log tells of what came after it.
+local function make_good_reset(new_epoch, made)
+  for old = tonumber(redis.call('HGET', KEYS[1], 'epoch')), new_epoch - 1 do
+    redis.call('RPUSH', P .. 'old', string.format('%d', old))
+  end
+  redis.call('HSET', KEYS[1], 'epoch', string.format('%d', new_epoch), 'reset_in', string.match(made, '^%d+'),
+             'sweep_cursor', '0', 'sweep_for', '')
+end
+
 local happen = {reset = make_reset}
 
 function happen.join(event)                      -- it lives until its lease has lapsed, which begins anew
@@ -42,6 +58,7 @@ local function apply(event)
     if e.action == 'take' then return_to_ready() end       -- it may have come back in the same call
     if claimed[e.action] and redis.call('HGET', E .. 'task:' .. e.id, 'status') == 'queued' then unqueue(e.id) end
     if e.action ~= 'take' or redis.call('EXISTS', E .. 'task:' .. e.id) == 1 then transition(e) end
+    note_read(e)
   end
   return_to_ready()
   for _, id in ipairs(event.admitted or {}) do
@@ -61,6 +78,7 @@ end
 for a = 6, 4 + 2 * tonumber(ARGV[5]), 2 do
   local event = cjson.decode(ARGV[a + 1])
   if event.seq > seq then
+    if event.epoch > tonumber(redis.call('HGET', KEYS[1], 'epoch')) then make_good_reset(event.epoch, ARGV[a]) end
     epoch, token, at, now, claims = string.format('%d', event.epoch), ARGV[a], event.at, milliseconds(event.at), 0
     E, seq = P .. epoch .. ':', event.seq - 1    -- as they were for the call that it tells of
     generation = string.match(token, '^%d+')

@@ -170,6 +170,12 @@ local function admit(partition, m)
   end
 end
 
+-- Redis came back without a position, and the event log knows that this message of another producer was read before.
+local some_reread = redis.call('EXISTS', P .. 'reread') == 1
+local function was_read(partition, m)
+  return some_reread and m.kind == 'task' and redis.call('HDEL', P .. 'reread', partition .. ':' .. m.offset) == 1
+end
+
 local is_moved = ARGV[11] ~= (redis.call('HGET', KEYS[1], 'edition') or '')
 for _ = 1, tonumber(ARGV[12]) do
   local partition, began, next_offset, count = argument(), argument(), argument(), tonumber(argument())
@@ -190,7 +196,7 @@ for _ = 1, tonumber(ARGV[12]) do
        and was_forgotten(messages[i]) then word = 'whole' end
   end
   for _, m in ipairs(word == 'admitted' and messages or {}) do       -- below the position: read before (rule offset)
-    if not stored or tonumber(m.offset) >= tonumber(stored) then admit(partition, m) end
+    if (not stored or tonumber(m.offset) >= tonumber(stored)) and not was_read(partition, m) then admit(partition, m) end
   end
   if word == 'admitted' and (not stored or tonumber(stored) < tonumber(next_offset)) then
     redis.call('HSET', P .. 'positions', partition, next_offset)

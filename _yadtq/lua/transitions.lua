@@ -244,6 +244,7 @@ end
 -- keep: events before this one are missing, and what was read in between is read again; so nothing is passed over.
 local function make_reposition(event, keep)
   if event.anew then redis.call('DEL', P .. 'positions', P .. 'floors') end
+  if event.positions then redis.call('DEL', P .. 'reread') end     -- another message may have the offset now
   for partition, offset in pairs(event.positions or {}) do
     local stored = redis.call('HGET', P .. 'positions', partition)
     if not keep or stored and tonumber(stored) > offset then

@@ -302,6 +302,40 @@ def test_behind_a_gap_messages_are_read_again(queue: ScriptQueue, hand: Hand) ->
     assert [(claim.id, claim.attempt) for claim in taken.claims] == [("kept", 1), ("lost", 2)]
 
 
+def test_behind_a_gap_what_the_log_knows_as_read_is_no_new_task(queue: ScriptQueue, hand: Hand) -> None:
+    """Its record may have expired since: it would run again."""
+    queue.relay()
+    file = queue.dump()
+    queue.register(queue.task("lost"))
+    queue.send_foreign("foreign")
+    claims = hand.take(1).claims
+    queue.relay()
+    del queue.topic.entries[2]  # the registration of "lost"
+    queue.restart(back_to=file)
+    queue.lead()
+    hand.confirm(*claims)
+    queue.redis.delete(queue.key("task:foreign"))  # as when its life time is over
+    assert [claim.id for claim in hand.take(3, [queue.read()]).claims] == []
+    assert queue.redis.exists(f"{queue.prefix}reread") == 0  # it was read again
+    queue.send_foreign("foreign")
+    assert [claim.id for claim in hand.take(3, [queue.read()]).claims] == ["foreign"]
+
+
+def test_behind_a_gap_a_reset_that_the_log_lacks_has_happened(queue: ScriptQueue, hand: Hand) -> None:
+    queue.relay()
+    file = queue.dump()
+    queue.register(queue.task("a"))
+    queue.store.reset("r", {})
+    queue.register(queue.task("b"))
+    queue.relay()
+    del queue.topic.entries[3]  # the reset
+    queue.restart(back_to=file)
+    queue.lead()
+    hand.confirm()
+    assert queue.redis.hget(f"{queue.prefix}meta", "epoch") == "1"
+    assert queue.members("registered") == ["b"]
+
+
 def test_generations_that_redis_does_not_know_are_learned_from_the_log(queue: ScriptQueue) -> None:
     empty = queue.dump()
     for task_id in ("a", "b"):
