@@ -42,8 +42,9 @@ class Submitted:
 class Observer:
     """epochs: token of a take → its epoch. registered, marks: submission, and mark → at which call it was registered.
 
-    resets: token of a reset → at which call it ran. promised: requests of resets that were answered. forgotten: numbers
-    of events that Redis came back without while Kafka did not have them; None: it never did.
+    resets: token of a reset → at which call it ran; began_by: → the epoch that it began. promised: requests of resets
+    that were answered. forgotten: numbers of events that Redis came back without while Kafka did not have them; None:
+    it never did.
     """
 
     stage: Stage
@@ -56,6 +57,7 @@ class Observer:
     registered: dict[str, int] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)
     resets: dict[str, int] = field(default_factory=dict)
+    began_by: dict[str, int] = field(default_factory=dict)
     promised: set[str] = field(default_factory=set)
     forgotten: set[int] | None = None
     _requests: dict[str, str] = field(default_factory=dict)  # process → its last reset
@@ -96,6 +98,7 @@ class Observer:
                     self.registered.setdefault(str(arguments[9 + 7 * number]), self.calls)
         elif script == "reset":
             self.resets.setdefault(reply[3], self.calls)
+            self.began_by[reply[3]] = int(reply[1])
             self._requests[process.name] = str(arguments[0])
 
     def reset_done(self, client: str) -> None:

@@ -143,7 +143,9 @@ def check_submissions(world: "World", lives: Lives, epoch: str) -> None:
     """Acknowledged: it has an outcome, or was reset. Refused: it never ran. Nothing else ran."""
     observer = world.observer
     ran = {run.task_id for run in observer.runs}
-    last_reset = max((at for token, at in observer.resets.items() if token in lives.resets), default=0)
+    # One that was not answered, and whose event was lost, holds when what came after it is known.
+    held = [token for token in observer.resets if token in lives.resets or observer.began_by[token] <= int(epoch)]
+    last_reset = max((observer.resets[token] for token in held), default=0)
     words: dict[str, set[str]] = {}
     for row in observer.submissions:
         words.setdefault(row.task_id, set()).add(row.word)
