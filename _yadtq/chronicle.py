@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from _yadtq.events import Event
-from _yadtq.messages import decode
+from _yadtq.occurrences import why
 
 CUT = 200  # characters of a reason in a line
 
@@ -92,21 +92,8 @@ def _task_fields(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
         "name": str(entry.get("task") or name or "task"),
         "by": str(entry.get("submitted_by", "?")).partition("#")[0],
         "seconds": "?" if seconds is None else f"{seconds:.3f}",
-        "why": _why(entry),
+        "why": why(entry)[:CUT],
     }
-
-
-def _why(entry: Mapping[str, Any]) -> str:
-    """The reason of an entry, or the type and message of its error."""
-    error = entry.get("error")
-    if isinstance(error, str):
-        try:
-            failure = decode(error)
-        except ValueError:
-            failure = None
-        if isinstance(failure, dict):
-            return f"{failure.get('type', '?')}: {failure.get('message', '')}"[:CUT]
-    return str(entry.get("reason") or "no reason is known")[:CUT]
 
 
 def _loss(lost: Mapping[str, Any]) -> str:
