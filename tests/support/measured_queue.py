@@ -40,9 +40,11 @@ end
 
 
 class MeasuredQueue:
-    """One queue. Use it as a context manager: its workers end with it."""
+    """One queue. Use it as a context manager: its workers end with it. settings: what else its programs have."""
 
-    def __init__(self, servers: "tuple[KafkaServer, RedisServer]", folder: Path, name: str, partitions: int) -> None:
+    def __init__(
+        self, servers: "tuple[KafkaServer, RedisServer]", folder: Path, name: str, partitions: int, **settings: Any
+    ) -> None:
         kafka, server = servers
         self._folder = folder / name
         self._folder.mkdir()
@@ -54,6 +56,7 @@ class MeasuredQueue:
             redis_port=server.place.port,
             namespace=name,
             partitions=partitions,
+            **settings,
         )
         self.redis: Any = redis.Redis("127.0.0.1", server.place.port)  # its types allow for every kind of reply
         self.client = TaskClient(self.settings)
