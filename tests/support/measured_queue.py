@@ -3,13 +3,15 @@
 Records that only have to be there are copies of a real one, made within Redis: they are in no topic, and none runs.
 """
 
+import fcntl
+import itertools
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import redis
 
@@ -19,10 +21,12 @@ from local.redis_server import RedisServer
 from tests.support.chaos_watcher import children_of
 from tests.support.programs import RunningProgram, as_environment
 from tests.support.servers import kafka_at, redis_at
+from tests.support.task_modules import gated
+from tests.support.task_modules.gated import GATE
 from tests.support.waiting import eventually
 from yadtq import Call, Settings, TaskClient
 
-TASKS = ("--tasks", "tests.support.task_modules.gated")
+TASKS = ("--tasks", gated.__name__)
 BATCH = 5000
 FILL_STEP = 10_000
 DAY_MS = 86_400_000
@@ -40,15 +44,15 @@ end
 
 
 class MeasuredQueue:
-    """One queue. Use it as a context manager: its workers end with it. settings: what else its programs have."""
+    """One queue. Use it as a context manager: its programs end with it. settings: what else its programs have."""
 
     def __init__(
-        self, servers: "tuple[KafkaServer, RedisServer]", folder: Path, name: str, partitions: int, **settings: Any
+        self, servers: "tuple[KafkaServer, RedisServer]", folder: Path, name: str, partitions: int = 12, **settings: Any
     ) -> None:
         kafka, server = servers
-        self._folder = folder / name
-        self._folder.mkdir()
-        self._gate = self._folder
+        self.folder = folder / name
+        self.folder.mkdir()
+        self._gate: IO[str] | None = None
         self.settings = Settings.load(
             {},
             kafka_broker=f"127.0.0.1:{kafka.place.port}",
@@ -61,6 +65,8 @@ class MeasuredQueue:
         self.redis: Any = redis.Redis("127.0.0.1", server.place.port)  # its types allow for every kind of reply
         self.client = TaskClient(self.settings)
         self.workers: list[RunningProgram] = []
+        self._started = itertools.count(1)
+        self._others: list[RunningProgram] = []
         self._epoch = f"{Keys(name).prefix}0:"
         self._copies = {"registered": 0, "success": 0}
 
@@ -68,34 +74,68 @@ class MeasuredQueue:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self.workers:
-            worker.process.terminate()
-        for worker in self.workers:
-            worker.process.wait(30)
+        self.let_go()
+        self.stop_workers()
+        stopped(self._others)
         self.client.close()
         self.redis.close()
 
     # -- workers and tasks
 
+    @property
+    def keys(self) -> Keys:
+        return Keys(self.settings.namespace)
+
     def start_workers(self, count: int) -> None:
-        """Starts workers, and returns when all have joined."""
-        environment = self.settings.environment()
-        for number in range(1, count + 1):
-            name = as_environment({"worker_id": f"w{number}"})
-            log = self._folder / f"w{number}.log"
-            self.workers.append(RunningProgram(["worker.py", *TASKS], log, environment | name))
-        eventually(lambda: len(self.client.workers()) == count, 60, f"{count} workers online")
+        """Starts so many more workers, and returns when all have joined."""
+        for _ in range(count):
+            self.add_worker()
+        wanted, patience = len(self.workers), 60 + 2 * count
+        eventually(lambda: self.online() >= wanted, patience, f"{wanted} workers online")
+
+    def add_worker(self) -> RunningProgram:
+        """Starts one more worker, and does not wait for it."""
+        name = f"w{next(self._started)}"
+        self.workers.append(self._program(name, ["worker.py", *TASKS], worker_id=name))
+        return self.workers[-1]
+
+    def online(self) -> int:
+        """Workers that take tasks."""
+        return sum(worker.state == "online" for worker in self.client.workers())
+
+    def stop_workers(self) -> None:
+        """Ends all workers, each as it does at SIGTERM."""
+        stopped(self.workers)
+        self.workers = []
+
+    def start_server(self) -> None:
+        """Starts a coordinator, which has the part of the relay from then on."""
+        command = ["server.py", "--http", "off"]
+        self._others.append(self._program("server", command, log_folder=self.folder / "logs"))
+
+    def start_program(self, name: str, *arguments: str) -> RunningProgram:
+        """Starts another program of this checkout for this queue; it ends with the queue, when it has not before."""
+        self._others.append(self._program(name, list(arguments)))
+        return self._others[-1]
+
+    def _program(self, name: str, command: list[str], **settings: object) -> RunningProgram:
+        environment = self.settings.environment() | as_environment(settings)
+        return RunningProgram(command, self.folder / f"{name}.log", environment)
 
     def hold(self) -> None:
         """Fills every slot with a task that waits for `let_go`."""
         slots = len(self.workers) * self.settings.concurrency
-        self._gate = Path(tempfile.mkdtemp(dir=self._folder))
-        self.submit("until", slots, str(self._gate))
-        eventually(lambda: len(list(self._gate.iterdir())) == slots, 60, "every slot held")
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        self._gate = (place / GATE).open("w", encoding="utf-8")
+        fcntl.flock(self._gate, fcntl.LOCK_EX)
+        self.submit("until", slots, str(place))
+        eventually(lambda: len(list(place.iterdir())) > slots, 60, "every slot held")
 
     def let_go(self) -> None:
         """Whoever waits goes on."""
-        (self._gate / "open").touch()
+        if self._gate is not None:
+            self._gate.close()
+            self._gate = None
 
     def submit(self, task: str, count: int, *arguments: Any) -> None:
         """Submits that many of the same tasks."""
@@ -107,10 +147,18 @@ class MeasuredQueue:
 
         The first and the last tenth of them are left out.
         """
-        eventually(lambda: self._unended() == 0, 150, "the end of all tasks")
+        self.wait_until_done()
         ended = [score for _, score in self.redis.zrange(f"{self._epoch}success", -count, -1, withscores=True)]
         first, last = ended[count // 10], ended[-1 - count // 10]
         return float((count - 2 * (count // 10)) / max(last - first, 1) * 1000)
+
+    def wait_until_done(self, seconds: float = 150.0) -> None:
+        """Waits until no task is left that a worker will run."""
+        eventually(lambda: self._unended() == 0, seconds, "the end of all tasks")
+
+    def round_trips(self, count: int) -> list[float]:
+        """Milliseconds from submitting a task that takes no time to its result, one after the other."""
+        return [milliseconds(lambda: self.client.wait_for_result(self.client.submit("nothing"))) for _ in range(count)]
 
     def _unended(self) -> int:
         """Tasks that a worker will run: copies are not."""
@@ -131,15 +179,17 @@ class MeasuredQueue:
             copy([f"{self._epoch}task:{sample}"], [self._epoch, index, score, first, last])
         self._copies[index] = upto
         self.redis.config_set("appendonly", "yes")
-        eventually(
-            lambda: not self._info("persistence")["aof_rewrite_in_progress"], 120, "the append-only file written"
-        )
+        eventually(self._is_written, 300, "the append-only file written")
+
+    def _is_written(self) -> bool:
+        about = self._info("persistence")
+        return not about["aof_rewrite_in_progress"] and not about["aof_rewrite_scheduled"]
 
     # -- figures
 
     def memory(self) -> int:
         """Bytes that Redis holds for this queue and for itself, without events that wait for Kafka."""
-        eventually(lambda: self.redis.xlen(Keys(self.settings.namespace).events) == 0, 60, "all events sent")
+        eventually(lambda: self.redis.xlen(self.keys.events) == 0, 60, "all events sent")
         return int(self._info("memory")["used_memory"])
 
     def _info(self, section: str) -> dict[str, Any]:
@@ -206,14 +256,25 @@ def own_bytes(process: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
+def milliseconds(call: Callable[[], object]) -> float:
+    """How long a call takes."""
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1000
+
+
 def median_ms(call: Callable[[], object], times: int = 20) -> float:
     """How long a call takes, in the middle of so many, in milliseconds."""
-    took: list[float] = []
-    for _ in range(times):
-        began = time.perf_counter()
-        call()
-        took.append((time.perf_counter() - began) * 1000)
-    return sorted(took)[times // 2]
+    return sorted(milliseconds(call) for _ in range(times))[times // 2]
+
+
+def stopped(programs: Sequence[RunningProgram]) -> None:
+    """Ends programs all at once, each as it does at SIGTERM."""
+    for program in programs:
+        if program.process.poll() is None:
+            program.process.terminate()
+    for program in programs:
+        program.process.wait(60)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -1,11 +1,13 @@
-"""Tasks to measure with: one that does nothing, one that only waits, and one that waits until it is let go."""
+"""Tasks to measure with: they do nothing, wait, wait until they are let go, note when they ran, or give back."""
 
+import fcntl
+import os
 import time
 from pathlib import Path
 
 from yadtq import current_task, task
 
-LOOK_SECONDS = 0.01
+GATE = "gate"
 
 
 @task
@@ -20,9 +22,24 @@ def rest(seconds: float) -> None:
 
 
 @task
+def echo(text: str) -> str:
+    """Gives back what it was given."""
+    return text
+
+
+@task
+def noted(seconds: float, folder: str) -> None:
+    """Waits, and notes when: in a file of its process, the task's id, and begin and end on the monotonic clock."""
+    began = time.monotonic()
+    time.sleep(seconds)
+    with (Path(folder) / str(os.getpid())).open("a", encoding="ascii") as notes:
+        notes.write(f"{current_task().id} {began} {time.monotonic()}\n")
+
+
+@task
 def until(folder: str) -> None:
-    """Holds its slot until `folder` has a file named open. Leaves a file of its own when it begins."""
+    """Holds its slot until nobody locks the gate in `folder`. Leaves a file of its own when it begins."""
     place = Path(folder)
     (place / current_task().id).touch()
-    while not (place / "open").exists():
-        time.sleep(LOOK_SECONDS)
+    with (place / GATE).open(encoding="utf-8") as gate:
+        fcntl.flock(gate, fcntl.LOCK_SH)
