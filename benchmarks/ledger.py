@@ -46,6 +46,17 @@ def steady_rate(runs: Sequence[Run]) -> float:
     return (last - first) / (ends[last] - ends[first])
 
 
+def gaps(runs: Sequence[Run]) -> list[float]:
+    """Seconds between the end of each run and the beginning of the next one in the same slot."""
+    pairs = itertools.chain.from_iterable(map(itertools.pairwise, _by_slot(runs)))
+    return [after.began - before.ended for before, after in pairs]
+
+
+def _by_slot(runs: Sequence[Run]) -> Iterator[list[Run]]:
+    in_order = sorted(runs, key=lambda run: (run.slot, run.began))
+    return (list(of_slot) for _, of_slot in itertools.groupby(in_order, key=lambda run: run.slot))
+
+
 def missed(runs: Sequence[Run], ready: Mapping[str, float], slots: int) -> list[float]:
     """For each start: seconds for which its slot had been free while some task was ready and had not begun.
 
@@ -54,9 +65,8 @@ def missed(runs: Sequence[Run], ready: Mapping[str, float], slots: int) -> list[
     """
     waiting = merged((min(ready[run.task], run.began), run.began) for run in runs)
     found: list[float] = []
-    by_slot = itertools.groupby(sorted(runs, key=lambda run: (run.slot, run.began)), key=lambda run: run.slot)
     used = 0
-    for _, of_slot in by_slot:
+    for of_slot in _by_slot(runs):
         used, free_since = used + 1, 0.0
         for run in of_slot:
             found.append(overlap(waiting, (free_since, run.began)))

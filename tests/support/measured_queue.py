@@ -41,6 +41,14 @@ for number = tonumber(ARGV[4]), tonumber(ARGV[5]) do
   redis.call('ZADD', ARGV[1] .. ARGV[2], ARGV[3], id)
 end
 """
+# ARGV: prefix of the epoch, instant in milliseconds
+FORGET = """
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', ARGV[1] .. 'success', ARGV[2], '+inf')) do
+  redis.call('UNLINK', ARGV[1] .. 'task:' .. id)
+  redis.call('ZREM', ARGV[1] .. 'success', id)
+  redis.call('ZREM', ARGV[1] .. 'all', id)
+end
+"""
 
 
 class MeasuredQueue:
@@ -181,15 +189,23 @@ class MeasuredQueue:
         self.redis.config_set("appendonly", "yes")
         eventually(self._is_written, 300, "the append-only file written")
 
+    def forget_ended(self) -> None:
+        """Takes away what has ended lately, so that only copies are kept."""
+        self.redis.eval(FORGET, 0, self._epoch, now_ms() - DAY_MS // 2)
+
     def _is_written(self) -> bool:
         about = self._info("persistence")
         return not about["aof_rewrite_in_progress"] and not about["aof_rewrite_scheduled"]
 
     # -- figures
 
+    def wait_until_told(self, seconds: float = 60.0) -> None:
+        """Waits until Kafka has all events."""
+        eventually(lambda: self.redis.xlen(self.keys.events) == 0, seconds, "all events sent")
+
     def memory(self) -> int:
         """Bytes that Redis holds for this queue and for itself, without events that wait for Kafka."""
-        eventually(lambda: self.redis.xlen(self.keys.events) == 0, 60, "all events sent")
+        self.wait_until_told()
         return int(self._info("memory")["used_memory"])
 
     def _info(self, section: str) -> dict[str, Any]:
@@ -199,6 +215,23 @@ class MeasuredQueue:
     def calls(self) -> int:
         """Calls of scripts that Redis has run since it was started."""
         return int(self._info("commandstats")["cmdstat_evalsha"]["calls"])
+
+    def record_keys(self, index: str, most: int) -> list[str]:
+        """Keys of the newest records of an index."""
+        return [f"{self._epoch}task:{each.decode()}" for each in self.redis.zrange(f"{self._epoch}{index}", -most, -1)]
+
+    def is_tidy(self) -> bool:
+        """Whether nothing is left of what was there before a reset."""
+        return not self.redis.exists(f"{self.keys.prefix}old")
+
+    def begin_timing(self) -> None:
+        """Redis times its commands from here on."""
+        self.redis.config_set("latency-tracking-info-percentiles", "50 99 99.9")
+        self.redis.config_resetstat()
+
+    def script_ms(self, percentile: str) -> float:
+        """How long calls of scripts have held Redis since `begin_timing`. percentile: p50 · p99 · p99.9."""
+        return float(self._info("latencystats")["latency_percentiles_usec_evalsha"][percentile]) / 1000
 
     def redis_seconds(self) -> float:
         """CPU that Redis has used."""
