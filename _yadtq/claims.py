@@ -1,9 +1,10 @@
 """What passes between a program and the queue: messages to and from Kafka, claims, outcomes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 
-from _yadtq.messages import Message
+from _yadtq.messages import Header, Message, Ours
 
 PART_OUTCOMES, PART_BYTES = 250, 1_000_000  # of one call to Redis, and so of one event
 
@@ -57,10 +58,11 @@ class Read:
 
     def arguments(self) -> list[str | int]:
         began = f"first:{self.began}" if self.first else self.began
-        flat: list[str | int] = [self.partition, began, self.next, len(self.messages)]
-        for message in self.messages:
-            flat.extend(message.arguments(self.whole))
-        return flat
+        parts = [part for header, group in groupby(self.messages, self._header) for part in _parts(header, group)]
+        return [self.partition, began, self.next, len(parts), *chain.from_iterable(parts)]
+
+    def _header(self, message: Message) -> Header | None:
+        return message.header if isinstance(message, Ours) and not self.whole else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +130,37 @@ class Outcome:
     reason: str = ""
     delay_seconds: float = 0.0
 
-    def arguments(self, now: float) -> tuple[str | int, ...]:
+    def arguments(self, now: float, take: int) -> tuple[str | int, ...]:
+        """For settle. take: place of the take that gave the claim, among those of the call."""
         began = "" if self.began_at is None else _ago(now, self.began_at)
-        return (
-            self.claim.id, self.claim.epoch, self.claim.token, self.kind, self.text, self.reason,
-            round(self.delay_seconds * 1000), began, _ago(now, self.ended_at),
-        )  # fmt: skip
+        always = (self.claim.id, take, self.kind, began, _ago(now, self.ended_at), self.text)
+        if self.kind in ("success", "failed"):
+            return always
+        return (*always, self.reason, round(self.delay_seconds * 1000))
+
+
+def _parts(header: Header | None, messages: Iterable[Message]) -> Iterable[tuple[str | int, ...]]:
+    """As take takes them: messages of ours with the same header together, and any other alone."""
+    if header is None:
+        return [message.arguments() for message in messages]
+    ours = list(messages)
+    size = sum(message.size for message in ours)
+    mark = (header.epoch, header.generation, header.seq)
+    return [("ours", size, *mark, len(ours), *(message.id for message in ours if isinstance(message, Ours)))]
 
 
 def _ago(now: float, instant: float) -> int:
     return max(0, round((now - instant) * 1000))
+
+
+def settlement(outcomes: Sequence[Outcome], now: float) -> list[str | int]:
+    """Outcomes as settle takes them: the takes that gave their claims, each once, then each outcome."""
+    takes: dict[tuple[str, str], int] = {}
+    flat: list[str | int] = []
+    for outcome in outcomes:
+        take = takes.setdefault((outcome.claim.epoch, outcome.claim.token), len(takes) + 1)
+        flat += outcome.arguments(now, take)
+    return [len(takes), *chain.from_iterable(takes), len(outcomes), *flat]
 
 
 def first_part(outcomes: list[Outcome]) -> list[Outcome]:

@@ -20,20 +20,23 @@ KEPT_BYTES = 100_000  # of a rejected message
 RESERVED_PREFIX = "rejected-"
 OVERHEAD_BYTES = 100  # of a message in a take, beside its contents
 
+_BYTES_ARE_NO_TEXT: Any = None
+_ENCODER = simplejson.JSONEncoder(  # made once: `dumps` makes one for each value
+    separators=(",", ":"),
+    encoding=_BYTES_ARE_NO_TEXT,
+    use_decimal=True,
+    allow_nan=False,
+    namedtuple_as_object=False,
+)
+
 
 def encode(value: Any) -> str:
     """A JSON value as compact ASCII text, Decimals as written. Raises TypeError or ValueError (NaN, a cycle)."""
     try:
-        return simplejson.dumps(
-            value,
-            separators=(",", ":"),
-            encoding=None,  # bytes are no text
-            use_decimal=True,
-            allow_nan=False,
-            namedtuple_as_object=False,
-        )
+        text: str = _ENCODER.encode(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return text
 
 
 def decode(text: str | bytes, exact: bool = True) -> Any:
@@ -180,17 +183,16 @@ class Ours:
         """Bytes that it costs a take."""
         return len(self.id) + OVERHEAD_BYTES
 
-    def arguments(self, whole: bool = False) -> tuple[str | int, ...]:
-        """For a take. whole: with its contents, because Redis has forgotten the record of its task."""
-        header = self.header
-        mark = (self.id, header.epoch, header.generation, header.seq)
-        if not whole:
-            return (self.offset, "ours", self.size, *mark)
+    def arguments(self) -> tuple[str | int, ...]:
+        """For a take, with its contents, because Redis has forgotten the record of its task."""
         try:
             task = _task(self.value)
         except ValueError as error:
             return Rejected(self.offset, self.size, self.value, str(error)[:500]).arguments()
-        return (self.offset, "whole", self.size, *mark, *Foreign(self.offset, self.size, task).arguments()[4:])
+        header = self.header
+        contents = Foreign(self.offset, self.size, task).arguments()[4:]
+        mark = (header.epoch, header.generation, header.seq)
+        return ("whole", self.size, self.offset, *mark, self.id, *contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +208,10 @@ class Foreign:
         """Bytes that it costs a take."""
         return len(self.submission.args) + len(self.submission.kwargs) + OVERHEAD_BYTES
 
-    def arguments(self, whole: bool = False) -> tuple[str | int, ...]:
+    def arguments(self) -> tuple[str | int, ...]:
+        """For a take."""
         s = self.submission
-        return (self.offset, "task", self.size, s.id, s.task, s.args, s.kwargs, s.max_retries, s.time_limit)
+        return ("task", self.size, self.offset, s.id, s.task, s.args, s.kwargs, s.max_retries, s.time_limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +228,9 @@ class Rejected:
         """Bytes that it costs a take."""
         return min(len(self.value), KEPT_BYTES) * 4 // 3 + OVERHEAD_BYTES
 
-    def arguments(self, whole: bool = False) -> tuple[str | int, ...]:
-        return (self.offset, "bad", self.size, base64.b64encode(self.value[:KEPT_BYTES]).decode(), self.reason)
+    def arguments(self) -> tuple[str | int, ...]:
+        """For a take."""
+        return ("bad", self.size, self.offset, base64.b64encode(self.value[:KEPT_BYTES]).decode(), self.reason)
 
 
 Message = Ours | Foreign | Rejected

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from _yadtq.claims import Answer, Claim, Outcome, Read, Taken
+from _yadtq.claims import Answer, Claim, Outcome, Read, Taken, settlement
 from _yadtq.errors import AmbiguousId, ServerUnreachable, TaskNotFound, YadtqError
 from _yadtq.keys import PROTOCOL, Keys
 from _yadtq.messages import Header, Submission
@@ -160,8 +160,7 @@ class Store(Oversight):
 
     def settle(self, incarnation: str, outcomes: Sequence[Outcome], now: float) -> list[str]:
         """Records outcomes. now: monotonic seconds. Returns a word for each: settled · already · refused."""
-        flat = [part for outcome in outcomes for part in outcome.arguments(now)]
-        return self.call("settle", incarnation, self.settings.task_max_crashes, len(outcomes), *flat)[2:]
+        return self.call("settle", incarnation, self.settings.task_max_crashes, *settlement(outcomes, now))[2:]
 
     def leave(self, incarnation: str) -> None:
         self.call("leave", incarnation)

@@ -3,9 +3,10 @@
 import abc
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from local import ports, process
 from local.errors import StartFailed
@@ -34,6 +35,7 @@ class EmbeddedServer(abc.ABC):
     setting: str  # names a server to use instead
     start_seconds: float
     stop_seconds: float
+    environment: Mapping[str, str] = MappingProxyType({})  # on top of this process' own
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -48,8 +50,15 @@ class EmbeddedServer(abc.ABC):
             )
         self.place.home.mkdir(parents=True, exist_ok=True)
         command = self.prepare()
+        place = self.place
         self._process = process.spawn(
-            process.Program(command, self.place.log, pid_file=self.place.pid_file, tethered=self.place.tethered)
+            process.Program(
+                command,
+                place.log,
+                pid_file=place.pid_file,
+                environment=self.environment,
+                tethered=place.tethered,
+            )
         )
 
     def wait_ready(self) -> None:

@@ -58,6 +58,7 @@ local function apply(event)
     if e.action == 'take' then return_to_ready() end       -- it may have come back in the same call
     if claimed[e.action] and redis.call('HGET', E .. 'task:' .. e.id, 'status') == 'queued' then unqueue(e.id) end
     if e.action ~= 'take' or redis.call('EXISTS', E .. 'task:' .. e.id) == 1 then transition(e) end
+    write_indexes()                              -- unqueue reads them, and the next event may be of another epoch
     note_read(e)
   end
   return_to_ready()
@@ -66,6 +67,7 @@ local function apply(event)
       redis.call('RPUSH', E .. 'ready', id)      -- a message of another producer
     end
   end
+  write_indexes()
   if ARGV[4] == '' then
     for partition, position in pairs(event.positions or {}) do
       redis.call('HSET', P .. 'positions', partition, string.format('%d', position))

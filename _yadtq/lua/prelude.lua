@@ -29,9 +29,62 @@ local at = instant(now)
 local token = generation .. '-' .. string.format('%d', seq + 1)
 local transitions = {}                           -- of this call, in order
 
+-- Changes of the sorted indexes gather here and are written together: a command costs Redis more than what it adds. The
+-- last word on an id counts. Whoever reads an index asks `indexed`, or writes first what has gathered.
+local gathered = {}                              -- index -> id -> score, or false: removed
+
+local function index(name, id, score)
+  local changes = gathered[name]
+  if not changes then
+    changes = {}
+    gathered[name] = changes
+  end
+  changes[id] = score or false
+end
+
+local scores = {}                                -- id -> score or false, where it is known: of `scores_of`
+local scores_of = nil                            -- an index
+
+local function look_up(name, first, last)        -- all at once, before `indexed` is asked for ids that are arguments
+  local found = redis.call('ZMSCORE', E .. name, unpack(ARGV, first, last))
+  scores, scores_of = {}, name
+  for i = first, last do scores[ARGV[i]] = found[i - first + 1] end
+end
+
+local function indexed(name, id)                 -- its score
+  local change = gathered[name] and gathered[name][id]
+  if change ~= nil then return change end
+  if scores_of == name and scores[id] ~= nil then return scores[id] end
+  return redis.call('ZSCORE', E .. name, id)
+end
+
+local function in_steps(command, key, values)    -- unpack bears some thousands
+  for first = 1, #values, 1000 do
+    redis.call(command, key, unpack(values, first, math.min(first + 999, #values)))
+  end
+end
+
+local function write_indexes()
+  for name, changes in pairs(gathered) do
+    local added, removed = {}, {}
+    for id, score in pairs(changes) do
+      if score then
+        added[#added + 1] = score
+        added[#added + 1] = id
+      else
+        removed[#removed + 1] = id
+      end
+    end
+    in_steps('ZREM', E .. name, removed)
+    in_steps('ZADD', E .. name, added)
+  end
+  gathered, scores_of = {}, nil
+end
+
 -- Last step of a script that changed something: the outbox gets one entry a call, in the same instant as the change.
 -- The relay adds the generation in which it sends it.
 local function commit(script, actor, more)
+  write_indexes()
   if #transitions == 0 and not more then return end
   local event = more or {}
   event.seq, event.epoch, event.at, event.script, event.actor = seq + 1, tonumber(epoch), at, script, actor

@@ -24,23 +24,25 @@ local function was_withdrawn(t, names)           -- (rule tombstones)
   return names and string.find(' ' .. names .. ' ', ' ' .. t.submission .. ' ', 1, true)
 end
 
-local function create(n, t, withdrawn)
+local function create(n, t, status, withdrawn)
   if full then return 'full' end
   transition({
     action = 'register', id = t.id, task = t.task, args = t.args, kwargs = t.kwargs, submitted_by = t.submission,
     order = string.format('%d', order + n), withdrawn = withdrawn or nil,
-    max_retries = t.max_retries ~= '' and t.max_retries or nil, time_limit = t.time_limit ~= '' and t.time_limit or nil})
+    max_retries = t.max_retries ~= '' and t.max_retries or nil, time_limit = t.time_limit ~= '' and t.time_limit or nil},
+    not status and 'new' or nil)
   return 'publish'
 end
 
 local function register(n, t)
-  local rec = redis.call('HMGET', E .. 'task:' .. t.id, 'status', 'task', 'args', 'kwargs', 'submitted_by', 'withdrawn',
-                         'mark', 'shared')
+  local key = E .. 'task:' .. t.id
+  if redis.call('EXISTS', key) == 0 then return create(n, t) end
+  local rec = redis.call('HMGET', key, 'status', 'task', 'args', 'kwargs', 'submitted_by', 'withdrawn', 'mark', 'shared')
   if was_withdrawn(t, rec[6]) then return 'conflict' end
-  if not rec[1] or rec[1] == 'withdrawn' then return create(n, t, rec[6]) end
+  if not rec[1] or rec[1] == 'withdrawn' then return create(n, t, 'withdrawn', rec[6]) end
   if rec[2] ~= t.task or rec[3] ~= t.args or rec[4] ~= t.kwargs then return 'conflict' end
   if rec[5] ~= t.submission and not rec[8] then transition({action = 'share', id = t.id}) end
-  if not redis.call('ZSCORE', E .. 'registered', t.id) then return 'known' end
+  if not indexed('registered', t.id) then return 'known' end
   return rec[7] == token and 'publish' or 'publish ' .. rec[7]
 end
 

@@ -1,10 +1,12 @@
 -- settle: outcomes of one worker's claims, each fenced by its claim. An outcome whose claim is gone changes nothing.
 --
--- ARGV[1] -> incarnation   ARGV[2] -> crashes that end a task   ARGV[3] -> number of outcomes; then for each:
---   id, epoch, token, kind, text, reason, delay, began, ended
+-- ARGV[1] -> incarnation   ARGV[2] -> crashes that end a task
+-- ARGV[3] -> number of takes that gave the claims; then for each: epoch, token
+-- then the number of outcomes; then for each: id, take (its place among them), kind, began, ended, text,
+-- and for retry, crash and release: reason, delay
 --     kind     success (text: result) · failed (text: failure) · retry (text: failure) · crash · release
---     text     JSON; '' for crash and release      reason   for a person, '' for success
---     delay    milliseconds, for a retry           began, ended   milliseconds ago; began '' when it never ran
+--     began, ended   milliseconds ago; began '' when it never ran       text    JSON; '' for crash and release
+--     reason   for a person                                             delay   milliseconds, for a retry
 --
 -- Returns {'ok', epoch, word, …}   word   settled · already (a repeated call) · refused
 
@@ -48,11 +50,18 @@ local function settle(o)
   return 'settled'
 end
 
-for i = 1, tonumber(ARGV[3]) do
-  local a = 4 + (i - 1) * 9
-  words[i] = settle({id = ARGV[a], epoch = ARGV[a + 1], token = ARGV[a + 2], kind = ARGV[a + 3], text = ARGV[a + 4],
-                     reason = ARGV[a + 5], delay = tonumber(ARGV[a + 6]), began = tonumber(ARGV[a + 7]),
-                     ended = tonumber(ARGV[a + 8])})
+local takes = tonumber(ARGV[3])
+local cursor = 5 + 2 * takes                     -- the first outcome
+for i = 1, tonumber(ARGV[4 + 2 * takes]) do
+  local its_take = 2 + 2 * tonumber(ARGV[cursor + 1])
+  local o = {id = ARGV[cursor], epoch = ARGV[its_take], token = ARGV[its_take + 1], kind = ARGV[cursor + 2],
+             began = tonumber(ARGV[cursor + 3]), ended = tonumber(ARGV[cursor + 4]), text = ARGV[cursor + 5]}
+  cursor = cursor + 6
+  if o.kind ~= 'success' and o.kind ~= 'failed' then
+    o.reason, o.delay = ARGV[cursor], tonumber(ARGV[cursor + 1])
+    cursor = cursor + 2
+  end
+  words[i] = settle(o)
 end
 wake(#returned)
 return_to_ready()

@@ -66,6 +66,7 @@ local function sweep(clock, lease_ms, max_crashes, limit)
     target = redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', string.format('%d', clock), 'LIMIT', 0, 1)[1] or ''
     if target ~= '' then cursor = '0' else redis.call('DEL', P .. 'lost') end
   end
+  write_indexes()
   if cursor == '0' then round_end = string.format('%d', (seq + 1) * 1000 + 999) end
   local rows = redis.call('ZRANGEBYSCORE', E .. 'processing', '(' .. cursor, round_end, 'WITHSCORES', 'LIMIT', 0, limit)
   local leases, begun, lost = {}, {}, {}           -- by worker

@@ -8,12 +8,14 @@
 -- ARGV[10] -> claims begun and not ended: id@token, a line each
 -- ARGV[11] -> edition of the topic that the reads are of
 -- ARGV[12] -> number of reads; then for each: partition, offset where it began ('first:' before it, when the
---             partition's log begins there), next offset, number of messages,
---             and for each message: offset, kind, bytes, and
---               kind 'ours':  id, epoch, generation, seq     our header: its record was registered
---               kind 'whole': the same, then as 'task' from its name on: asked for when Redis has forgotten the record
---               kind 'task':  id, task, args, kwargs, max_retries ('' none), time_limit ('' none)     of another producer
---               kind 'bad':   value (base64), reason
+--             partition's log begins there), next offset, number of its parts, and for each part: kind, bytes, and
+--               kind 'ours':  epoch, generation, seq, number of ids, ids     messages with this header of ours, one behind
+--                             the other: their records were registered
+--               kind 'whole': offset, epoch, generation, seq, then as 'task' from its id on: a message of ours, asked for
+--                             when Redis has forgotten the record
+--               kind 'task':  offset, id, task, args, kwargs, max_retries ('' none), time_limit ('' none)     a message of
+--                             another producer
+--               kind 'bad':   offset, value (base64), reason
 --
 -- A repeated take (same number) admits nothing twice, and gives again what the first one gave. A lower number is
 -- refused. When the reply of the take before was never read, what it gave goes back: nobody holds it (rule takenum).
@@ -52,7 +54,8 @@ end
 local answers, given, tasks = {}, {}, {}
 local admitted, positions = {}, nil
 local bytes = tonumber(redis.call('HGET', E .. 'load', 'bytes') or 0)     -- of ready, an estimate
-if redis.call('LLEN', E .. 'ready') == 0 then bytes = 0 end
+local waiting = redis.call('LLEN', E .. 'ready')
+if waiting == 0 then bytes = 0 end
 local repeated = number == last
 for line in string.gmatch(told[2] or '', '[^\n]+') do
   local id, key, claim = nil, nil, nil
@@ -91,6 +94,12 @@ local function create(partition, m, mark)
   return true
 end
 
+local function was_registered(id)                -- and is not any more
+  if not indexed('registered', id) then return false end
+  index('registered', id)
+  return true
+end
+
 -- A message of another producer: a new task, the same one again, or another one under a known id.
 local function admit_foreign(partition, m)
   local floor = redis.call('HGET', P .. 'floors', partition)
@@ -102,7 +111,7 @@ local function admit_foreign(partition, m)
            '', {task = m.task, args = m.args, kwargs = m.kwargs})
   else                                           -- its producer was acknowledged too: nobody can withdraw it any more
     if not rec[5] then transition({action = 'share', id = m.id}) end
-    return redis.call('ZREM', E .. 'registered', m.id) == 1
+    return was_registered(m.id)
   end
 end
 
@@ -117,11 +126,11 @@ local function free_for(number, ranges, status)
 end
 
 -- Whether Redis came back without the registration that a message of ours follows, and no reset came after it.
-local function was_forgotten(m)
+local function was_forgotten(m, id)
   local its, reset_in = tonumber(m.generation), tonumber(redis.call('HGET', KEYS[1], 'reset_in') or 0)
   if its >= tonumber(generation) or its < reset_in then return false end
   if its == reset_in and tonumber(m.epoch) < tonumber(epoch) then return false end
-  local status = redis.call('HGET', E .. 'task:' .. m.id, 'status')
+  local status = redis.call('HGET', E .. 'task:' .. id, 'status')
   if status and status ~= 'withdrawn' then return false end
   if its < tonumber(redis.call('HGET', P .. 'generations', 'oldest') or 0) then return false end
   local led_back = redis.call('HGETALL', P .. 'generations')
@@ -141,16 +150,28 @@ local function contents(m)
   m.task, m.args, m.kwargs, m.max_retries, m.time_limit = argument(), argument(), argument(), argument(), argument()
 end
 
-local function message()                         -- the next one of the arguments
-  local m = {offset = argument(), kind = argument(), bytes = tonumber(argument())}
+local function part()                            -- the next one of the arguments
+  local m = {kind = argument(), bytes = tonumber(argument())}
+  if m.kind ~= 'ours' then m.offset = argument() end
   if m.kind == 'bad' then
     m.value, m.reason = argument(), argument()
     return m
   end
-  m.id = argument()
   if m.kind ~= 'task' then m.epoch, m.generation, m.seq = argument(), argument(), argument() end
-  if m.kind ~= 'ours' then contents(m) end
+  if m.kind == 'ours' then
+    local count = tonumber(argument())
+    m.first, m.last, cursor = cursor, cursor + count - 1, cursor + count      -- of its ids, among the arguments
+  else
+    m.id = argument()
+    contents(m)
+  end
   return m
+end
+
+local readied = {}                               -- ids that are ready now, behind all others
+
+local function append_to_ready(id, size)
+  readied[#readied + 1], admitted[#admitted + 1], bytes = id, id, bytes + size
 end
 
 local function admit(partition, m)
@@ -159,14 +180,30 @@ local function admit(partition, m)
     reject('rejected-' .. partition .. '-' .. m.offset, m.reason, m.value, {})
   elseif m.kind == 'task' then
     into_ready = admit_foreign(partition, m)
-  elseif m.kind == 'whole' and was_forgotten(m) then
+  elseif was_forgotten(m, m.id) then
     into_ready = create(partition, m, m.generation .. '-' .. m.seq)
-  else                                           -- our header: it never creates a record (rule mark)
-    into_ready = m.epoch == epoch and redis.call('ZREM', E .. 'registered', m.id) == 1
+  else
+    into_ready = m.epoch == epoch and was_registered(m.id)
   end
-  if into_ready then
-    redis.call('RPUSH', E .. 'ready', m.id)
-    admitted[#admitted + 1], bytes = m.id, bytes + m.bytes
+  if into_ready then append_to_ready(m.id, m.bytes) end
+end
+
+local function admit_ours(m)                     -- our header never creates a record (rule mark)
+  if m.epoch ~= epoch then return end
+  local size = m.bytes / (m.last - m.first + 1)
+  for first = m.first, m.last, 500 do
+    local last = math.min(first + 499, m.last)
+    look_up('registered', first, last)
+    for i = first, last do
+      if was_registered(ARGV[i]) then append_to_ready(ARGV[i], size) end
+    end
+  end
+end
+
+local function some_were_forgotten(m)
+  if m.kind ~= 'ours' or m.generation == generation then return false end
+  for i = m.first, m.last do
+    if was_forgotten(m, ARGV[i]) then return true end
   end
 end
 
@@ -184,19 +221,22 @@ for _ = 1, tonumber(ARGV[12]) do
   local word = 'admitted'
   if is_moved then
     word = 'moved'
-  elseif count > 0 and (redis.call('LLEN', E .. 'ready') >= tonumber(ARGV[8]) or bytes >= tonumber(ARGV[9])) then
+  elseif count > 0 and (waiting + #readied >= tonumber(ARGV[8]) or bytes >= tonumber(ARGV[9])) then
     word = 'full'
   elseif stored and stored ~= (first or began) or not stored and not first then
     word = 'seek'
   end
-  local messages = {}
+  local parts = {}
   for i = 1, count do
-    messages[i] = message()
-    if word == 'admitted' and messages[i].kind == 'ours' and messages[i].generation ~= generation
-       and was_forgotten(messages[i]) then word = 'whole' end
+    parts[i] = part()
+    if word == 'admitted' and some_were_forgotten(parts[i]) then word = 'whole' end
   end
-  for _, m in ipairs(word == 'admitted' and messages or {}) do       -- below the position: read before (rule offset)
-    if (not stored or tonumber(m.offset) >= tonumber(stored)) and not was_read(partition, m) then admit(partition, m) end
+  for _, m in ipairs(word == 'admitted' and parts or {}) do          -- below the position: read before (rule offset)
+    if m.kind == 'ours' then
+      admit_ours(m)
+    elseif (not stored or tonumber(m.offset) >= tonumber(stored)) and not was_read(partition, m) then
+      admit(partition, m)
+    end
   end
   if word == 'admitted' and (not stored or tonumber(stored) < tonumber(next_offset)) then
     redis.call('HSET', P .. 'positions', partition, next_offset)
@@ -205,6 +245,8 @@ for _ = 1, tonumber(ARGV[12]) do
   end
   answers[#answers + 1], answers[#answers + 2], answers[#answers + 3] = partition, word, stored or ''
 end
+
+in_steps('RPUSH', E .. 'ready', readied)
 
 -- What has become ready by time, or by the death of its worker ------------------------------------------------------------
 
@@ -223,7 +265,6 @@ return_to_ready()                                -- all at once: apply knows no 
 local joining = told[3]                          -- its join is not yet in the event log (rule joinwait)
 if not repeated and not joining and free > 0 then
   local size = 0                                 -- of the reply, in bytes of arguments
-  local some_forgotten = redis.call('EXISTS', E .. 'forgotten') == 1
   for _, id in ipairs(redis.call('LPOP', E .. 'ready', free) or {}) do
     local n, key = #tasks + 1, E .. 'task:' .. id
     local task = description(id, key, token)
@@ -231,10 +272,7 @@ if not repeated and not joining and free > 0 then
       returned[#returned + 1] = id
     elseif task[2] and task[3] and task[4] then
       size = size + #task[3] + #task[4]
-      local attempt = tonumber(task[5] or 0) + 1
-      if some_forgotten then                     -- their numbers are not used again
-        attempt = math.max(attempt, tonumber(redis.call('HGET', E .. 'forgotten', id) or 0) + 1)
-      end
+      local attempt = math.max(tonumber(task[5] or 0), tonumber(forgotten_attempt(id) or 0)) + 1
       task[5] = string.format('%d', attempt)
       transition({action = 'take', id = id, attempt = attempt, worker = me})
       tasks[n], given[n] = task, id .. '@' .. token
@@ -255,5 +293,5 @@ local idle = #tasks < free and not repeated and not joining
 redis.call(idle and 'SADD' or 'SREM', P .. 'idle', me)
 wake(left)
 commit('take', me, with_lapsed(positions and {admitted = #admitted > 0 and admitted or nil, positions = positions}))
-local due = redis.call('ZRANGE', E .. 'delayed', 0, 0, 'WITHSCORES')[2]
+local due = redis.call('ZRANGE', E .. 'delayed', 0, 0, 'WITHSCORES')[2]     -- after commit, which wrote the indexes
 return {'ok', epoch, token, due and string.format('%d', math.max(0, tonumber(due) - now)) or '', left, answers, tasks}

@@ -17,6 +17,7 @@ for _, status in ipairs({'success', 'failed', 'rejected'}) do
   expire(status, redis.call('ZRANGEBYSCORE', E .. status, '-inf', string.format('%d', now - tonumber(ARGV[1])),
                             'LIMIT', 0, limit))
 end
+write_indexes()
 local surplus = redis.call('ZCARD', E .. 'rejected') - tonumber(ARGV[3])
 if surplus > 0 then expire('rejected', redis.call('ZRANGE', E .. 'rejected', 0, math.min(surplus, limit) - 1)) end
 

@@ -38,7 +38,7 @@ local function milliseconds(text)                -- '1755103784.123' -> millisec
 end
 
 local function forget(id)                        -- an id without a record would be in the way for ever
-  for _, index in ipairs({'all', 'registered', 'delayed', 'processing'}) do redis.call('ZREM', E .. index, id) end
+  for _, name in ipairs({'all', 'registered', 'delayed', 'processing'}) do index(name, id) end
 end
 
 local function limits(key, e)
@@ -46,8 +46,21 @@ local function limits(key, e)
   if e.time_limit then redis.call('HSET', key, 'time_limit', e.time_limit) end
 end
 
-local function count_forgotten(key, id)          -- it was started before Redis forgot it: no number is used again
-  local attempt = redis.call('HGET', E .. 'forgotten', id)
+local forgotten_of = nil                         -- the epoch of which is known that its hash `forgotten` is empty
+
+local function forgotten_attempt(id)             -- of its last start, which Redis has forgotten: no number is used again
+  if forgotten_of == epoch then return end
+  if redis.call('EXISTS', E .. 'forgotten') == 1 then return redis.call('HGET', E .. 'forgotten', id) end
+  forgotten_of = epoch
+end
+
+local function note_forgotten(id, attempt)
+  redis.call('HSET', E .. 'forgotten', id, attempt)
+  forgotten_of = nil
+end
+
+local function count_forgotten(key, id)
+  local attempt = forgotten_attempt(id)
   if not attempt then return end
   redis.call('HSET', key, 'attempt', attempt)
   redis.call('HDEL', E .. 'forgotten', id)
@@ -55,15 +68,16 @@ end
 
 -- A task begins --------------------------------------------------------------------------------------------------------
 
-function make.register(e, key)                   -- withdrawn: submissions of this id that were refused before
-  redis.call('DEL', key)                         -- their tombstone
+-- known    'new' when the script has just seen that there is no record
+function make.register(e, key, known)            -- withdrawn: submissions of this id that were refused before
+  if known ~= 'new' then redis.call('DEL', key) end        -- their tombstone
   redis.call('HSET', key, 'status', 'queued', 'task', e.task, 'args', e.args, 'kwargs', e.kwargs, 'submitted_at', at,
              'submitted_by', e.submitted_by, 'order', e.order, 'mark', token)
   if e.withdrawn then redis.call('HSET', key, 'withdrawn', e.withdrawn) end
   limits(key, e)
   count_forgotten(key, e.id)
-  redis.call('ZADD', E .. 'all', e.order, e.id)
-  redis.call('ZADD', E .. 'registered', string.format('%d', now), e.id)
+  index('all', e.id, e.order)
+  index('registered', e.id, string.format('%d', now))
 end
 
 function make.share(e, key)                      -- registered once more: nobody can withdraw it any more
@@ -77,30 +91,33 @@ function make.admit(e, key)                      -- mark: of a registration that
   if e.mark then redis.call('HSET', key, 'mark', e.mark, 'shared', '1') end
   limits(key, e)
   count_forgotten(key, e.id)
-  redis.call('ZADD', E .. 'all', e.order, e.id)
+  index('all', e.id, e.order)
 end
 
 function make.reject(e, key)
   redis.call('HSET', key, 'status', 'rejected', 'task', e.task or '', 'args', e.args or '[]', 'kwargs', e.kwargs or '{}',
              'error', e.error, 'message', e.message, 'submitted_at', at, 'finished_at', at, 'order', e.order)
-  redis.call('ZADD', E .. 'all', e.order, e.id)
-  redis.call('ZADD', E .. 'rejected', string.format('%d', now), e.id)
+  index('all', e.id, e.order)
+  index('rejected', e.id, string.format('%d', now))
 end
 
 function make.withdraw(e, key)                   -- a late message of it creates nothing; what stays answers late calls
   local rec = redis.call('HMGET', key, 'withdrawn', 'attempt')
   local names = rec[1] and rec[1] .. ' ' .. e.submitted_by or e.submitted_by
-  if rec[2] and rec[2] ~= '0' then redis.call('HSET', E .. 'forgotten', e.id, rec[2]) end
-  if redis.call('ZREM', E .. 'registered', e.id) == 0 then redis.call('LREM', E .. 'ready', 1, e.id) end
-  redis.call('ZREM', E .. 'all', e.id)
+  if rec[2] and rec[2] ~= '0' then note_forgotten(e.id, rec[2]) end
+  if indexed('registered', e.id) then index('registered', e.id) else redis.call('LREM', E .. 'ready', 1, e.id) end
+  index('all', e.id)
   redis.call('DEL', key)
   redis.call('HSET', key, 'status', 'withdrawn', 'withdrawn', string.sub(names, -4000))
   redis.call('PEXPIRE', key, 3600000)
 end
 
 local function make_ready(id)                    -- its message has been read: whether it was only registered until now
-  local was_registered = redis.call('ZREM', E .. 'registered', id) == 1
-  if was_registered then redis.call('RPUSH', E .. 'ready', id) end
+  local was_registered = indexed('registered', id)
+  if was_registered then
+    index('registered', id)
+    redis.call('RPUSH', E .. 'ready', id)
+  end
   return was_registered
 end
 
@@ -110,7 +127,7 @@ function make.take(e, key)
   claims = claims + 1
   redis.call('HSET', key, 'status', 'processing', 'worker_id', plain(e.worker), 'claim', e.worker .. ' ' .. token,
              'attempt', string.format('%d', e.attempt), 'started_at', at)
-  redis.call('ZADD', E .. 'processing', string.format('%d', (seq + 1) * 1000 + claims), e.id)
+  index('processing', e.id, string.format('%d', (seq + 1) * 1000 + claims))
 end
 
 local FINISH = {'waiters', 'failures', 'claim', 'task'}
@@ -129,8 +146,8 @@ local function finish(e, key, known)
   redis.call('HSET', key, unpack(fields))
   if rec[1] then redis.call('HDEL', key, 'waiters') end
   if e.action == 'success' and rec[2] then redis.call('HDEL', key, 'error') end
-  redis.call('ZREM', E .. 'processing', e.id)
-  redis.call('ZADD', E .. e.action, string.format('%d', now), e.id)
+  index('processing', e.id)
+  index(e.action, e.id, string.format('%d', now))
   tell(rec[1], e.id)
 end
 
@@ -143,7 +160,7 @@ make.success, make.failed = finish, finish
 local function put_back(e, key)
   local rec = redis.call('HMGET', key, 'attempt', 'failures', 'crashes', 'claim', 'started_at', 'history', 'worker_id')
   if not rec[1] and redis.call('EXISTS', key) == 0 then return forget(e.id) end
-  redis.call('ZREM', E .. 'processing', e.id)
+  index('processing', e.id)
   local fields = {'status', 'queued'}
   local function set(field, value) fields[#fields + 1] = field; fields[#fields + 1] = value end
   if e.lost then set('claim', '') else set('settled', rec[4] or '') end
@@ -162,7 +179,7 @@ local function put_back(e, key)
   redis.call('HSET', key, unpack(fields))
   redis.call('HDEL', key, 'worker_id', 'started_at')
   if e.retry_at then
-    redis.call('ZADD', E .. 'delayed', string.format('%d', milliseconds(e.retry_at)), e.id)
+    index('delayed', e.id, string.format('%d', milliseconds(e.retry_at)))
   else
     returned[#returned + 1] = e.id
   end
@@ -181,8 +198,7 @@ end
 function make.forgotten(e, key)                  -- a run that Redis does not know any more: its number is not used again
   local rec = redis.call('HMGET', key, 'task', 'attempt', 'history', 'status')
   if not rec[1] or rec[4] == 'processing' then   -- until its message comes; until the claim that stands has ended
-    local known = tonumber(redis.call('HGET', E .. 'forgotten', e.id) or 0)
-    redis.call('HSET', E .. 'forgotten', e.id, string.format('%d', math.max(known, e.attempt)))
+    note_forgotten(e.id, string.format('%d', math.max(tonumber(forgotten_attempt(e.id) or 0), e.attempt)))
   else
     redis.call('HSET', key, 'attempt', string.format('%d', math.max(tonumber(rec[2] or 0), e.attempt)))
   end
@@ -213,7 +229,7 @@ function make.requeue(e, key)                    -- a person starts a failed tas
     remember(rec[6], {n = tonumber(rec[1] or 0), w = rec[2] or '', s = rec[3] or '0', f = rec[4] or '0', o = 'failed',
                       r = (failure.type or '') .. ': ' .. (failure.message or '')}))
   redis.call('HDEL', key, 'worker_id', 'started_at', 'finished_at', 'error')
-  redis.call('ZREM', E .. 'failed', e.id)
+  index('failed', e.id)
   redis.call('RPUSH', E .. 'ready', e.id)
 end
 
@@ -221,8 +237,8 @@ function make.expire(e, key, status)
   status = status or redis.call('HGET', key, 'status')
   if not status then return forget(e.id) end
   redis.call('UNLINK', key)
-  redis.call('ZREM', E .. status, e.id)
-  redis.call('ZREM', E .. 'all', e.id)
+  index(status, e.id)
+  index('all', e.id)
 end
 
 -- A reset: what was registered or published before is out of sight at once, what comes after is kept.
