@@ -1,4 +1,4 @@
-"""Kafka: topics, publishing, offsets. Besides it, consumer.py and event_log.py import the kafka package."""
+"""Kafka: topics, publishing, offsets. With publisher.py, consumer.py and event_log.py it imports the kafka package."""
 
 import gc
 import logging
@@ -15,11 +15,11 @@ from _yadtq.claims import Outgoing
 from _yadtq.errors import ServerUnreachable
 from _yadtq.keys import Keys
 from _yadtq.log import visible
+from _yadtq.publisher import BATCH_BYTES, DELIVERY_SECONDS, Publisher
 from _yadtq.settings import Settings
 from _yadtq.tls import answers_plainly, certificate_problem, speaks_tls
 from _yadtq.topic import Topic
 
-DELIVERY_SECONDS = 8.0  # after so long a message that Kafka has not acknowledged counts as not delivered
 CONNECT_SECONDS = 4.0
 EVENT_BYTES = 8 << 20  # most of one event: a batch of outcomes with results
 EVENT_DAYS = 30
@@ -112,16 +112,15 @@ class Broker:
         self.keys = Keys(settings.namespace)
         self._settings = settings
         self._lock = threading.Lock()
-        self._producer: Any = None
+        self._publisher = Publisher(self._producer)
         self._admin: Any = None
 
     def close(self) -> None:
+        self._publisher.close()
         with self._lock:
-            if self._producer is not None:
-                _end(self._producer, 2)
             if self._admin is not None:
                 self._admin.close()
-            self._producer = self._admin = None
+            self._admin = None
 
     def publish_tasks(self, tasks: Sequence[tuple[str, bytes, Sequence[tuple[str, bytes]]]]) -> list[Exception | None]:
         """Publishes tasks: id, message and header of each. Returns, for each, None or why it is not sure."""
@@ -134,23 +133,8 @@ class Broker:
         return self.publish(self.keys.events_topic, [Outgoing(key.encode(), event.encode()) for key, event in events])
 
     def publish(self, topic: str, messages: Sequence[Outgoing]) -> list[int | Exception]:
-        """Sends messages and waits for Kafka's acknowledgement of each. Returns, for each, its offset or why not.
-
-        An error means that the message may be there or not. Raises ServerUnreachable when none was sent at all.
-        """
-        producer = self._connected_producer()
-        waiting: list[Any] = []
-        for message in messages:
-            try:
-                waiting.append(
-                    producer.send(topic, key=message.key, value=message.value, headers=list(message.headers))
-                )
-            except (kafka_errors.KafkaError, OSError) as error:
-                waiting.append(error)
-        results = [_outcome(future) for future in waiting]
-        if any(isinstance(r, kafka_errors.KafkaError) and not getattr(r, "retriable", False) for r in results):
-            self._drop_producer(producer)
-        return results
+        """See Publisher.publish."""
+        return self._publisher.publish(topic, messages)
 
     def ends(self) -> dict[int, int]:
         """Partition of the task topic → its end offset."""
@@ -289,34 +273,25 @@ class Broker:
             self._admin = connected(kafka.KafkaAdminClient, self._settings, request_timeout_ms=4000)
         return self._admin
 
-    def _connected_producer(self) -> Any:
-        with self._lock:
-            if self._producer is None:
-                with self._guarded():
-                    self._producer = connected(
-                        kafka.KafkaProducer,
-                        self._settings,
-                        allow_auto_create_topics=False,
-                        acks="all",
-                        # An idempotent producer never sends again after a message in flight has expired (kafka-python
-                        # 3.0). Repeats do no harm here, and one request at a time keeps the order; it is as fast.
-                        enable_idempotence=False,
-                        max_in_flight_requests_per_connection=1,
-                        linger_ms=0,
-                        batch_size=256 << 10,
-                        max_request_size=EVENT_BYTES,
-                        delivery_timeout_ms=int(DELIVERY_SECONDS * 1000),
-                        request_timeout_ms=int(DELIVERY_SECONDS * 1000) // 2,
-                        max_block_ms=5000,
-                    )
-            return self._producer
-
-    def _drop_producer(self, producer: Any) -> None:
-        """A producer that has met a fatal error sends nothing any more; the next call makes a new one."""
-        with self._lock:
-            if self._producer is producer:
-                self._producer = None
-        _end(producer, 0)
+    def _producer(self) -> Any:
+        with self._lock, self._guarded():
+            return connected(
+                kafka.KafkaProducer,
+                self._settings,
+                allow_auto_create_topics=False,
+                acks="all",
+                # An idempotent producer never sends again after a message in flight has expired (kafka-python 3.0).
+                # Repeats do no harm here, and one request at a time keeps the order; it is as fast.
+                enable_idempotence=False,
+                max_in_flight_requests_per_connection=1,
+                linger_ms=0,
+                batch_size=BATCH_BYTES,
+                max_request_size=EVENT_BYTES,
+                delivery_timeout_ms=int(DELIVERY_SECONDS * 1000),
+                request_timeout_ms=int(DELIVERY_SECONDS * 1000) // 2,
+                max_block_ms=5000,
+                metrics_enabled=False,  # nobody reads them, and they cost a third of a millisecond a request
+            )
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -372,20 +347,3 @@ def unreachable(settings: Settings, error: Exception) -> ServerUnreachable:
             "kafka", f"Kafka does not answer at {settings.kafka_broker}: start it or set KAFKA_BROKER"
         )
     return ServerUnreachable("kafka", f"{where}: {name}: {visible(str(error)[:200])}")
-
-
-def _end(producer: Any, seconds: float) -> None:
-    """Closes a producer, whatever it could not send."""
-    try:
-        producer.close(timeout=seconds)
-    except kafka_errors.KafkaError:  # then it has not ended its thread
-        producer._sender.force_close()
-
-
-def _outcome(future: Any) -> int | Exception:
-    if isinstance(future, Exception):
-        return future
-    try:
-        return int(future.get(timeout=DELIVERY_SECONDS + 1).offset)
-    except (kafka_errors.KafkaError, OSError) as error:
-        return error

@@ -85,6 +85,15 @@ def test_a_message_lands_as_it_was_sent(settings: Settings, broker: Broker) -> N
     assert broker.publish_tasks([]) == []
 
 
+def test_what_is_sent_together_lies_together_and_calls_take_turns(broker: Broker) -> None:
+    broker.create_topics()
+    for _ in range(12):
+        assert broker.publish_tasks([(f"t{n}", b"{}", HEADER) for n in range(5)]) == [None] * 5
+    assert broker.ends() == dict.fromkeys(range(12), 5)
+    assert broker.publish_tasks([(f"large{n}", b"x" * 200_000, HEADER) for n in range(6)]) == [None] * 6
+    assert sorted(broker.ends().values()) == [5] * 6 + [6] * 6  # not one batch after the other
+
+
 def test_events_keep_their_order(settings: Settings, broker: Broker) -> None:
     broker.create_topics()
     assert not broker.has_history()

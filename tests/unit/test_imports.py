@@ -29,7 +29,7 @@ STRANGERS = ("store", "broker", "pool")  # none of them knows another one
 # Who may import a package that costs 0.14 s and more.
 COSTLY = {
     "redis": ("_yadtq/scripts.py",),
-    "kafka": ("_yadtq/broker.py", "_yadtq/consumer.py", "_yadtq/event_log.py"),
+    "kafka": ("_yadtq/broker.py", "_yadtq/publisher.py", "_yadtq/consumer.py", "_yadtq/event_log.py"),
     "tabulate": ("shell/render.py",),
     "prompt_toolkit": ("shell/", "dashboard/"),
     "prometheus_client": ("_yadtq/metrics.py",),
