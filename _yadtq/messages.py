@@ -30,16 +30,6 @@ _ENCODER = simplejson.JSONEncoder(  # made once: `dumps` makes one for each valu
 )
 
 
-_BYTES_ARE_NO_TEXT: Any = None
-_ENCODER = simplejson.JSONEncoder(  # made once: `dumps` makes one for each value
-    separators=(",", ":"),
-    encoding=_BYTES_ARE_NO_TEXT,
-    use_decimal=True,
-    allow_nan=False,
-    namedtuple_as_object=False,
-)
-
-
 def encode(value: Any) -> str:
     """A JSON value as compact ASCII text, Decimals as written. Raises TypeError or ValueError (NaN, a cycle)."""
     try:
