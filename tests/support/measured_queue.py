@@ -5,9 +5,9 @@ Records that only have to be there are copies of a real one, made within Redis: 
 
 import fcntl
 import itertools
-import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +16,11 @@ from typing import IO, Any
 import redis
 
 from _yadtq.keys import Keys
+from _yadtq.scripts import LUA, script
 from local.kafka_server import KafkaServer
 from local.redis_server import RedisServer
 from tests.support.chaos_watcher import children_of
-from tests.support.programs import RunningProgram, as_environment
+from tests.support.programs import EndedEarly, RunningProgram, as_environment
 from tests.support.servers import kafka_at, redis_at
 from tests.support.task_modules import gated
 from tests.support.task_modules.gated import GATE
@@ -30,7 +31,24 @@ TASKS = ("--tasks", gated.__name__)
 BATCH = 5000
 FILL_STEP = 10_000
 DAY_MS = 86_400_000
-TICKS = os.sysconf("SC_CLK_TCK")
+SLOW_MS = 5
+# What a program may send; scripts use none of these.
+FROM_PROGRAMS = frozenset(
+    {
+        "auth",
+        "client",
+        "eval",
+        "evalsha",
+        "hello",
+        "ping",
+        "script",
+        "select",
+        "subscribe",
+        "unsubscribe",
+        "xread",
+        "zscan",
+    }
+)
 # KEYS[1] -> the record to copy   ARGV: prefix of the epoch, index, score in it, first number, last number
 COPY = """
 local fields = redis.call('HGETALL', KEYS[1])
@@ -99,7 +117,7 @@ class MeasuredQueue:
         for _ in range(count):
             self.add_worker()
         wanted, patience = len(self.workers), 60 + 2 * count
-        eventually(lambda: self.online() >= wanted, patience, f"{wanted} workers online")
+        eventually(lambda: self._alive() and self.online() >= wanted, patience, f"{wanted} workers online")
 
     def add_worker(self) -> RunningProgram:
         """Starts one more worker, and does not wait for it."""
@@ -107,14 +125,27 @@ class MeasuredQueue:
         self.workers.append(self._program(name, ["worker.py", *TASKS], worker_id=name))
         return self.workers[-1]
 
+    def _alive(self) -> bool:
+        """True. EndedEarly when a worker has ended by itself."""
+        for worker in self.workers:
+            if worker.process.poll() is not None:
+                raise EndedEarly(f"{worker.log.name}: a worker ended ({worker.process.returncode}): {worker.output}")
+        return True
+
     def online(self) -> int:
-        """Workers that take tasks."""
-        return sum(worker.state == "online" for worker in self.client.workers())
+        """How many of its workers take tasks."""
+        names = {worker.log.stem for worker in self.workers}
+        return len(names & {worker.worker_id for worker in self.client.workers() if worker.state == "online"})
 
     def stop_workers(self) -> None:
         """Ends all workers, each as it does at SIGTERM."""
         stopped(self.workers)
         self.workers = []
+
+    def dismiss(self) -> RunningProgram:
+        """The oldest worker, which no longer counts as one, for the caller to stop; it is waited for in the end."""
+        self._others.append(self.workers.pop(0))
+        return self._others[-1]
 
     def start_server(self) -> None:
         """Starts a coordinator, which has the part of the relay from then on."""
@@ -167,6 +198,11 @@ class MeasuredQueue:
     def round_trips(self, count: int) -> list[float]:
         """Milliseconds from submitting a task that takes no time to its result, one after the other."""
         return [milliseconds(lambda: self.client.wait_for_result(self.client.submit("nothing"))) for _ in range(count)]
+
+    def ended_at(self, places: Sequence[int]) -> list[float]:
+        """When the tasks ended that have these places in the order of their ends, in seconds since 1970."""
+        rows = [self.redis.zrange(f"{self._epoch}success", place, place, withscores=True) for place in places]
+        return [row[0][1] / 1000 for row in rows]
 
     def _unended(self) -> int:
         """Tasks that a worker will run: copies are not."""
@@ -227,11 +263,25 @@ class MeasuredQueue:
     def begin_timing(self) -> None:
         """Redis times its commands from here on."""
         self.redis.config_set("latency-tracking-info-percentiles", "50 99 99.9")
+        self.redis.config_set("slowlog-log-slower-than", SLOW_MS * 1000)
+        self.redis.config_set("slowlog-max-len", 100_000)
+        self.redis.slowlog_reset()
         self.redis.config_resetstat()
 
     def script_ms(self, percentile: str) -> float:
         """How long calls of scripts have held Redis since `begin_timing`. percentile: p50 · p99 · p99.9."""
         return float(self._info("latencystats")["latency_percentiles_usec_evalsha"][percentile]) / 1000
+
+    def slow_scripts(self) -> dict[str, int]:
+        """How many calls of each script have held Redis for longer than SLOW_MS since `begin_timing`."""
+        names = {script(path.stem)[1]: path.stem for path in LUA.glob("*.lua")}
+        commands = [entry["command"].decode(errors="replace").split() for entry in self.redis.slowlog_get(100_000)]
+        return Counter(names.get(words[1], "others") for words in commands if words[0].upper() == "EVALSHA")
+
+    def commands(self) -> int:
+        """Commands that programs have sent to Redis since it was started, without those that scripts make."""
+        calls = {name.removeprefix("cmdstat_"): row["calls"] for name, row in self._info("commandstats").items()}
+        return sum(count for name, count in calls.items() if name.partition("|")[0] in FROM_PROGRAMS)
 
     def redis_seconds(self) -> float:
         """CPU that Redis has used."""
@@ -278,9 +328,8 @@ def family(process: int) -> list[int]:
 
 
 def cpu_seconds(process: int) -> float:
-    """CPU that a process has used so far."""
-    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """CPU that a process has used so far. Linux makes the number of a process' clock from that of the process."""
+    return time.clock_gettime(~process << 3 | 2)
 
 
 def own_bytes(process: int) -> int:
