@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
+from typing import NamedTuple
 
 from _yadtq.messages import Header, Message, Ours
 
 PART_OUTCOMES, PART_BYTES = 250, 1_000_000  # of one call to Redis, and so of one event
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A task that this worker owns. args, kwargs: JSON text. max_retries, time_limit: None, the worker's or the task's.
 
     attempt: number of this start, from 1. failures: starts that raised. crashes: starts that died.
@@ -114,8 +114,7 @@ class Taken:
     claims: tuple[Claim, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a claim ended. kind: success · failed · retry · crash · release.
 
     text: the result's or the failure's JSON, '' for crash and release. delay_seconds: for a retry.

@@ -2,7 +2,8 @@
 
 import sys
 import threading
-from datetime import UTC, datetime
+import time
+from collections import deque
 from typing import Protocol
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
@@ -47,9 +48,9 @@ class Log:
     def __init__(self, level: str = "INFO", stream: Stream | None = None) -> None:
         self._least = LEVELS[level]
         self._stream: Stream = stream or sys.stderr
-        self._lock = threading.Lock()
-        self._lines: list[str] = []
-        self._second, self._stamp = 0, ""
+        self._lock = threading.Lock()  # of the stream
+        self._lines: deque[str] = deque()
+        self._stamped = (0, "")  # milliseconds since 1970, as text
 
     def debug(self, action: str, task_id: str = "", text: str = "") -> None:
         self._add("DEBUG", action, task_id, text)
@@ -68,7 +69,7 @@ class Log:
     def flush(self) -> None:
         """Writes what was gathered."""
         with self._lock:
-            lines, self._lines = self._lines, []
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
             if lines:
                 self._stream.write("".join(lines))
                 self._stream.flush()
@@ -79,16 +80,16 @@ class Log:
         sign = SIGNS.get(action, " ")
         shown = visible(text, LINE_LIMIT)
         known = f" id={visible(task_id, ID_LIMIT)}" if task_id else ""
-        line = f"{self._now()} {level:<7} {sign} action={action}{known}{' ' + shown if shown else ''}\n"
-        with self._lock:
-            self._lines.append(line)
+        self._lines.append(f"{self._now()} {level:<7} {sign} action={action}{known}{' ' + shown if shown else ''}\n")
 
     def _now(self) -> str:
-        now = datetime.now(UTC)
-        second = int(now.timestamp())
-        if second != self._second or not self._stamp:
-            self._second, self._stamp = second, now.strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._stamp}.{now.microsecond // 1000:03d}Z"
+        now = time.time_ns() // 1_000_000
+        before, text = self._stamped
+        if now != before:  # many lines are of one millisecond
+            seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 1000))
+            text = f"{seconds}.{now % 1000:03d}Z"
+            self._stamped = (now, text)
+        return text
 
 
 class Trouble:

@@ -2,8 +2,10 @@
 
 import base64
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import simplejson
@@ -11,6 +13,7 @@ import simplejson
 from _yadtq.errors import BadArguments
 
 MESSAGE_LIMIT = 1_000_000  # bytes of an encoded message, and of a result
+DIGITS_LIMIT = 15  # of each number in a header
 ID_LIMIT = 200  # bytes
 NAME_LIMIT = 200  # bytes
 RETRIES_LIMIT = 1000
@@ -59,6 +62,8 @@ def new_id() -> str:
 
 
 def valid_id(task_id: str) -> bool:
+    if task_id.isalnum() and task_id.isascii():  # such are our own
+        return len(task_id) <= ID_LIMIT
     return task_id != "" and task_id.isprintable() and len(task_id.encode()) <= ID_LIMIT and task_id == task_id.strip()
 
 
@@ -80,10 +85,19 @@ class Header:
         return [(name, getattr(self, name).encode()) for name in ("epoch", "generation", "seq")]
 
     @classmethod
-    def read(cls, headers: list[tuple[str, bytes]]) -> "Header | None":
-        found = {name: value.decode("ascii", "replace") for name, value in headers if value is not None}
-        values = [found.get(name, "") for name in ("epoch", "generation", "seq")]
-        return cls(*values) if all(v.isdecimal() and len(v) < 16 for v in values) else None
+    def read(cls, headers: Sequence[tuple[str, bytes | None]]) -> "Header | None":
+        """The header of a message of ours; None for any other."""
+        found = dict(headers)
+        epoch, generation, seq = found.get("epoch"), found.get("generation"), found.get("seq")
+        if not (epoch and generation and seq) or len(epoch) + len(generation) + len(seq) > 3 * DIGITS_LIMIT:
+            return None
+        return _header(epoch, generation, seq)
+
+
+@lru_cache(maxsize=256)  # what was submitted together has the same one, and lies together in the log
+def _header(*values: bytes) -> Header | None:
+    texts = [value.decode("ascii", "replace") for value in values]
+    return Header(*texts) if all(text.isdecimal() and len(text) <= DIGITS_LIMIT for text in texts) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +250,9 @@ class Rejected:
 Message = Ours | Foreign | Rejected
 
 
-def read_message(offset: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> Message:
+def read_message(
+    offset: int, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]
+) -> Message:
     """What a message of the task topic is. Never raises."""
     value = value or b""
     header = Header.read(headers) if headers else None

