@@ -1,4 +1,4 @@
-"""The benchmark: python -m benchmarks [--rows 1 3] [--rounds 1] [--small]
+"""The benchmark: python -m benchmarks [--rows 1 3] [--rounds 1] [--small] [--documents]
 
 Measures every row of the table of goals on this machine, with servers of its own, beside other task queues that are
 installed from PyPI, each into an environment of its own. A full run takes about 40 minutes on two cores and writes
@@ -18,9 +18,8 @@ from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
-from benchmarks.report import Report, about_run, write_documents
-from local.kafka_server import KafkaServer
-from local.redis_server import RedisServer
+from benchmarks.peers.peer import PEERS
+from benchmarks.report import LATEST, Report, about_run, from_json, write_documents
 from tests.support.measured_queue import private_servers
 
 # Number of a row → its module in benchmarks/rows.
@@ -37,16 +36,10 @@ ROWS = {
 ROUNDS = 3
 
 
-def measured(
-    row: int, servers: tuple[KafkaServer, RedisServer], folder: Path, rounds: int, small: bool
-) -> list[Figure]:
+def measured(row: int, bench: Bench) -> list[Figure]:
     """The figures of one row."""
-    place = folder / f"row{row}"
-    place.mkdir()
     began = time.monotonic()
-    module = importlib.import_module(f"benchmarks.rows.{ROWS[row]}")
-    bench = Bench(servers, place, small, rounds, lambda line: tell(f"  row {row}: {line}"))
-    figures: Iterator[Figure] = module.measure(bench)
+    figures: Iterator[Figure] = importlib.import_module(f"benchmarks.rows.{ROWS[row]}").measure(bench)
     found = list(figures)
     tell(f"row {row}, {ROWS[row].replace('_', ' ')}: {time.monotonic() - began:.0f} s")
     return found
@@ -64,7 +57,9 @@ def run(rows: Sequence[int], rounds: int, small: bool) -> tuple[Report, list[int
     for row in rows:
         try:
             with tempfile.TemporaryDirectory(prefix="yadtq-bench-") as name, private_servers(Path(name)) as servers:
-                figures += measured(row, servers, Path(name), rounds, small)
+                figures += measured(
+                    row, Bench(servers, Path(name), small, rounds, lambda line: tell(f"  {line}"), PEERS)
+                )
         except Exception:  # what the other rows take half an hour to find is not lost
             traceback.print_exc()
             tell(f"row {row} was not measured: see above")
@@ -78,7 +73,11 @@ def main() -> int:
     parser.add_argument("--rows", nargs="+", type=int, choices=ROWS, metavar="N", default=list(ROWS), help="1 to 8")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"default: {ROUNDS}")
     parser.add_argument("--small", action="store_true", help="small sizes, to try the instrument")
+    parser.add_argument("--documents", action="store_true", help="measures nothing: writes the page from what was kept")
     given = parser.parse_args()
+    if given.documents:
+        write_documents(from_json(LATEST.read_text(encoding="utf-8")))
+        return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     report, failed = run(given.rows, given.rounds, given.small)
     print(report.table())

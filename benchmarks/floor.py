@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks.bench import Bench
+from benchmarks.bench import Bench, wait_until_freed
 from benchmarks.completions import watch
 from tests.support.measured_queue import MeasuredQueue
 from tests.support.redis_calls import Call, RecordingProxy, replay
@@ -71,6 +71,7 @@ class Recording:
         keys = list(self._queue.redis.scan_iter(f"{{{self._queue.settings.namespace}}}*", 10_000))
         for first in range(0, len(keys), STEP):
             self._queue.redis.unlink(*keys[first : first + STEP])
+        wait_until_freed(self._queue.settings.redis_port)
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class Report:
 
     def markdown(self) -> str:
         """The generated part of docs/performance.md."""
-        notes, parts = _notes(), [_about_line(self.about), SETTINGS, _peers_line()]
+        notes, parts = _notes(), [_about_line(self.about), SETTINGS, _peers_line(self.about)]
         for row in sorted({figure.row for figure in self.figures}):
             here = [figure for figure in self.figures if figure.row == row]
             parts.append(f"### {row}. {TITLES[row]}")
@@ -137,8 +137,10 @@ def _about_line(about: Mapping[str, object]) -> str:
     )
 
 
-def _peers_line() -> str:
-    named = ", ".join(dict.fromkeys(f"{peer.package} {peer.version}" for peer in PEERS))
+def _peers_line(about: Mapping[str, object]) -> str:
+    peers = about["peers"]
+    assert isinstance(peers, Mapping)
+    named = ", ".join(f"{name} {version}" for name, version in peers.items())
     return (
         f"The others, each with a Redis of its own that has no setting: {named}. How each was set: `benchmarks/peers/`."
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Goal, at_most, percentile
-from benchmarks.peers.peer import PEERS, Peer, opened, round_trips
+from benchmarks.peers.peer import Peer, opened, round_trips
 
 ROW = 2
 SLOTS = 10
@@ -19,25 +19,23 @@ WARM_UP = 50
 JOB_SECONDS = 0.001
 LOAD, SMALL_LOAD = 10_000, 500  # jobs from which the worker's rate is measured
 LOAD_SECONDS, SMALL_LOAD_SECONDS = 10.0, 2.0
-CELERY = tuple(peer for peer in PEERS if peer.environment == "celery")
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """The idle queue, round by round, then the loaded one."""
     trips = SMALL_TRIPS if bench.small else TRIPS
-    for peer in CELERY:
-        if peer.install():
-            bench.say(f"installed {peer.package} {peer.version}")
+    celery = [peer for peer in bench.peers if peer.package == "celery"]
+    bench.install(celery)
     contenders: dict[str, Callable[[], list[float]]] = {"YADTQ": lambda: _ours(bench, trips)}
-    for peer in CELERY:
+    for peer in celery:
         contenders[peer.name] = lambda peer=peer: _peer(bench, peer, trips)  # type: ignore[misc]  # it has a default
     found = bench.alternate(contenders)
     for name, rounds in found.items():
         goals = (at_most(6), at_most(20)) if name == "YADTQ" else (None, None)
         for title, share, goal in zip(("p50", "p99"), (0.5, 0.99), goals, strict=True):
             yield _figure(f"{name}: {title}", "ms", [percentile(each, share) for each in rounds], goal)
-    for title, share in (("p50", 0.5), ("p99", 0.99)):
-        others = [min(percentile(found[peer.name][number], share) for peer in CELERY) for number in range(bench.rounds)]
+    for title, share in (("p50", 0.5), ("p99", 0.99)) if celery else ():
+        others = [min(percentile(found[peer.name][number], share) for peer in celery) for number in range(bench.rounds)]
         ours = [percentile(each, share) for each in found["YADTQ"]]
         ratios = [mine / other for mine, other in zip(ours, others, strict=True)]
         yield _figure(f"{title}, by that of Celery", "×", ratios, at_most(1))

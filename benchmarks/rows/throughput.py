@@ -16,7 +16,7 @@ from benchmarks.bench import Bench
 from benchmarks.completions import Completions, watch
 from benchmarks.figures import Figure, Goal, at_least, at_most
 from benchmarks.floor import SLOTS, Floor, Recording, ended, recorded, submit
-from benchmarks.peers.peer import PEERS, Peer, opened
+from benchmarks.peers.peer import Peer, opened
 
 ROW = 1
 JOBS, SMALL_JOBS = 20_000, 1_000
@@ -47,15 +47,14 @@ def measure(bench: Bench) -> Iterator[Figure]:
         f"{named(many)}, two workers of five": partial(_ours, bench, many, workers=2),
         f"{named(synced)}, every write synced": partial(_ours, bench, synced, sync="always"),
     }
-    peers = {peer.name: partial(_peer, bench, peer, jobs) for peer in PEERS}
-    for peer in PEERS:
-        if peer.install():
-            bench.say(f"installed {peer.package} {peer.version}")
+    peers = {peer.name: partial(_peer, bench, peer, jobs) for peer in bench.peers}
+    bench.install(bench.peers)
     with recorded(bench, synced) as recording:
         runs = bench.alternate({**peers, **ours})
         floors = bench.alternate({"the floor": recording.replay})["the floor"]
         yield from _rates(runs)
-        yield from _ratios(runs, list(peers), (named(jobs), named(many)))
+        if peers:
+            yield from _ratios(runs, list(peers), (named(jobs), named(many)))
         yield from _beside_floor(runs[named(many)], floors)
         yield from _redis(runs[named(many)], floors, recording)
 
