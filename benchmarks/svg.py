@@ -69,7 +69,8 @@ def lines(title: str, axes: tuple[str, str], series: Sequence[Series]) -> str:
     """Lines over a logarithmic axis. axes: what x and y are. The y axis begins at 0, so that flat looks flat."""
     points = [point for each in series for point in each.points]
     most = max((y for _, y in points), default=0) * 1.1 or 1
-    first, last = (math.log10(edge) for edge in (min(x for x, _ in points), max(x for x, _ in points)))
+    all_x = sorted({x for x, _ in points}) or [1.0]
+    first, last = math.log10(all_x[0]), math.log10(all_x[-1])
     left, right, bottom = MARGIN + AXIS, WIDTH - MARGIN - 10, HEAD + PLOT
 
     def place(point: tuple[float, float]) -> tuple[float, float]:
@@ -81,7 +82,7 @@ def lines(title: str, axes: tuple[str, str], series: Sequence[Series]) -> str:
         y = place((10**first, value))[1]
         parts.append(f'<line class="axis" x1="{left:.1f}" y1="{y:.1f}" x2="{right:.1f}" y2="{y:.1f}"/>')
         parts.append(_text(MARGIN, y + 4, number(value), "quiet"))
-    for x in sorted({x for x, _ in points}):
+    for x in all_x:
         parts.append(_text(place((x, 0))[0] - 12, bottom + 18, f"{x:,.0f}", "quiet"))
     for shade, each in zip(KINDS, series, strict=False):
         placed = [place(point) for point in each.points]
