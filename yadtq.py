@@ -47,9 +47,10 @@ from _yadtq.event_reader import Cursor, Event, EventReader
 from _yadtq.failure import Failure
 from _yadtq.handlers import Registered, handler_of, import_modules
 from _yadtq.inbox import Inbox, Stop
-from _yadtq.incarnation import Incarnation, Listener, Woken
+from _yadtq.incarnation import Incarnation
 from _yadtq.intake import Intake
 from _yadtq.jobs import Crashed, Ended, Interrupted, Lost, PoolMessage, Printed, TimedOut
+from _yadtq.listener import Listener, Woken
 from _yadtq.log import Log, Trouble, visible
 from _yadtq.log_file import LogFile
 from _yadtq.logbook import Logbook, search_audit

@@ -14,6 +14,7 @@ import kafka
 from kafka import errors as kafka_errors
 from kafka.structs import OffsetAndMetadata
 
+from _yadtq.arrivals import Arrivals, QuickSelector
 from _yadtq.broker import Broker, connected, unreachable
 from _yadtq.claims import Assigned, Connection, Read
 from _yadtq.damaged import Damaged, Doubted, tolerate
@@ -67,6 +68,8 @@ class Consumer(threading.Thread):
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._consumer: Any = None
+        self._arrivals: Any = None  # of the consumer
+        self._awake = threading.Event()  # there is something to do
         self._reader = 0  # number of the consumer
         self._position: dict[int, int] = {}  # partition → where the next read begins; absent: not placed
         self._placement: dict[int, int] = {}  # partition → number of its last placing
@@ -89,13 +92,16 @@ class Consumer(threading.Thread):
     # -- told by the owner, from its own thread ----------------------------------------------------------------------
 
     def obey(self, orders: Iterable[Order]) -> None:
-        """Do these things before the next poll."""
+        """Do these things before the next poll, and soon, unless they only say that all goes well."""
         for order in orders:
             self._orders.put(order)
+            if not isinstance(order, Done) or self._outstanding >= READ_AHEAD:  # it waits for this
+                self._awake.set()
 
     def leave(self) -> None:
         """Leaves the group, so that others read its partitions at once. Does not wait."""
         self._stopping.set()
+        self._awake.set()
 
     def stop(self, seconds: float) -> None:
         """Leaves the group and waits so long for the thread's end."""
@@ -142,10 +148,11 @@ class Consumer(threading.Thread):
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             isolation_level="read_committed",  # a transaction that another producer has aborted was never submitted
-            max_poll_records=500,
             metadata_max_age_ms=METADATA_MS,
+            selector=QuickSelector,
         )
         tolerate(self._consumer._fetcher, self._doubted)
+        self._arrivals = Arrivals(self._consumer, self._awake)
         self._consumer.subscribe([self._topic], listener=_Listener(self._evicted))
         # Only then does it join. A leader of the group that learns of the topic while it joins joins again, and may
         # lose track of that (kafka-python 3.0).
@@ -243,7 +250,6 @@ class Consumer(threading.Thread):
         """One round: do what was told, follow the assignment, poll, hand in."""
         while not self._orders.empty():
             self._do(self._orders.get())
-        waiting = bool(self._announced - self._position.keys())
         room = self._outstanding < READ_AHEAD
         if room and self._consumer.paused():
             self._consumer.resume(*(tp for tp in self._consumer.paused() if tp.partition in self._position))
@@ -251,7 +257,7 @@ class Consumer(threading.Thread):
             self._consumer.pause(*self._consumer.assignment())
             self._held_back = True
         try:
-            records = self._consumer.poll(timeout_ms=20 if waiting or not room else 200)
+            records = self._arrivals.poll()
         except kafka_errors.NoOffsetForPartitionError as error:
             records = {}  # just assigned, or evicted and back within one poll: placed (again) below
             self._forget({tp.partition for tp in error.args[0]})

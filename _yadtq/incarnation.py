@@ -7,15 +7,12 @@ guard kills them at the deadline that was confirmed last, which lies before the 
 import math
 import random
 import secrets
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from _yadtq.claims import Claim, Outcome, first_part
 from _yadtq.clock import Clock
 from _yadtq.decisions import Policy, decide, failed, release
-from _yadtq.errors import ServerUnreachable
 from _yadtq.failure import Failure
 from _yadtq.handlers import Handler
 from _yadtq.jobs import Crashed, Ended, Interrupted, Job, TimedOut
@@ -28,14 +25,7 @@ if TYPE_CHECKING:  # it brings redis with it
 
 RELAY_LEASE_MS = 5000
 MOST_BEAT_SECONDS = 1.0  # the lease clock gains a second a call at most
-LISTEN_SECONDS = 0.2  # at a time: a worker that stops waits for the end of this
-DEAF_SECONDS = 1.0  # between two tries of a Redis that does not answer
 CUT = 200  # characters of arguments, results and reasons in a log line
-
-
-@dataclass(frozen=True, slots=True)
-class Woken:
-    """Tasks are ready, and this worker had a free slot."""
 
 
 class Incarnation:
@@ -166,26 +156,3 @@ class Incarnation:
         what = f"result={outcome.text[:CUT]}" if outcome.kind == "success" else f"reason={outcome.reason[:CUT]}"
         tell = self._log.info if outcome.kind in ("success", "release") else self._log.warning
         tell(outcome.kind, claim.id, f"{claim.task} attempt={claim.attempt} seconds={spent:.3f} {what}")
-
-
-class Listener(threading.Thread):
-    """Hears that tasks are ready, and says so in the inbox."""
-
-    def __init__(self, store: "Store", name: str, post: Callable[[object], None]) -> None:
-        super().__init__(name="wake-listener", daemon=True)
-        self._store, self._channel, self._post = store, store.keys.wake(name), post
-        self._stopping = threading.Event()
-
-    def stop(self) -> None:
-        """Ends the thread within about LISTEN_SECONDS."""
-        self._stopping.set()
-
-    def run(self) -> None:
-        subscription = self._store.subscription(self._channel)
-        while not self._stopping.is_set():
-            try:
-                if subscription.get(LISTEN_SECONDS) is not None:
-                    self._post(Woken())
-            except ServerUnreachable:  # the worker's own calls tell it; a look every second replaces the message
-                self._stopping.wait(DEAF_SECONDS)
-        subscription.close()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from _yadtq.bell import Bell
 from _yadtq.errors import Outdated, RedisRestarted, ServerUnreachable
 
 if TYPE_CHECKING:  # they bring redis and kafka with them
@@ -22,13 +23,13 @@ class Outbox:
         self._store, self._log = store, event_log
         self._generation = ""
 
-    def forward(self, wait_seconds: float) -> int:
-        """Sends the oldest entries, and trims them when Kafka has them. Returns how many.
+    def forward(self, wait_seconds: float, bell: Bell | None = None) -> int:
+        """Sends the oldest entries, and trims them when Kafka has them. Returns how many. bell: ends the wait.
 
         The generation is learned before the entries are read: what Redis forgets in between is sent with an old one.
         """
         self._generation = self._generation or self._store.generation()
-        entries = self._store.events("0-0", wait_seconds, BATCH)
+        entries = self._store.events("0-0", wait_seconds, BATCH, bell)
         if not entries:
             return 0
         sent, offset, error = self._log.append(self._generation, entries)

@@ -7,8 +7,10 @@ after a restart, in whichever process notices.
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from _yadtq.bell import Bell
 from _yadtq.clock import SystemClock
 from _yadtq.errors import RedisRestarted, YadtqError
 from _yadtq.log import Log, Trouble
@@ -19,7 +21,7 @@ from _yadtq.sweeper import Sweeper
 
 WAIT_SECONDS = 1.0  # for its turn, and after a failure
 LEAD_SECONDS = 0.2  # between two looks at a Redis that another program leads back
-ENTRY_SECONDS = 0.2  # waited for the next entry at a time: a worker that stops waits for the end of this
+ENTRY_SECONDS = 5.0  # waited for the next entry at a time, and between two looks at the house while all is quiet
 UNFIT_AFTER_SECONDS, UNFIT_SECONDS = 10.0, 5.0  # in vain for so long, then not tried for so long
 SENDING = ("relay", "recover")  # what makes a process fit; another one cannot keep house better
 TIDY_SECONDS, TIDY_MOST_SECONDS = 1.0, 0.25  # how often, and for how long
@@ -34,6 +36,7 @@ class Relay(threading.Thread):
         self._clock = SystemClock()
         self._held = self._restarted = self._stopping = False
         self._wanted = threading.Event()  # one of the three
+        self._bell = Bell()  # the last two end the wait for an entry
         self._worked_at = self._tidied_at = self._clock.monotonic()
         self._unfit_until = 0.0
         self._troubles = {action: Trouble(log, action) for action in ("relay", "tidy", "retain", "recover")}
@@ -50,6 +53,7 @@ class Relay(threading.Thread):
         """Redis was restarted, and must be led back. Does not wait."""
         self._restarted = True
         self._wanted.set()
+        self._bell.ring()
 
     def opened(self, call: Callable[[], Any]) -> Any:
         """See Recovery.opened."""
@@ -59,6 +63,7 @@ class Relay(threading.Thread):
         """Ends the thread; waits so long for what it is sending."""
         self._stopping = True
         self._wanted.set()
+        self._bell.ring()
         if self.ident is not None:
             self.join(seconds)
 
@@ -71,7 +76,8 @@ class Relay(threading.Thread):
             if self._restarted:
                 self._lead()
             elif self._held:
-                sent = self._tries(lambda: self._outbox.forward(ENTRY_SECONDS), "relay")
+                seconds = TIDY_SECONDS if self._sweeper.is_waiting else ENTRY_SECONDS
+                sent = self._tries(partial(self._outbox.forward, seconds, self._bell), "relay")
                 if not (self._tries(self._tidy, "tidy") and sent):
                     self._pause(WAIT_SECONDS)
                 if self._retention.is_due(self._clock.monotonic()):

@@ -28,6 +28,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from _yadtq.bell import Bell
 from _yadtq.errors import (
     InQuarantine,
     LeaseLapsed,
@@ -165,6 +166,24 @@ class Scripts:
             connection.send_command("EVAL", text, *tail)
             reply = connection.read_response()
         return reply
+
+    def waited(self, bell: Bell, seconds: float, *command: str | int) -> Any:
+        """The answer to a command for which Redis takes so many seconds; None when the bell has ended the wait."""
+        connection: Any = self.redis.connection_pool.get_connection()
+        try:
+            connection.send_command(*command)
+            late_at = time.monotonic() + seconds + REPLY_SECONDS
+            if bell.hears(connection._sock.fileno(), seconds + REPLY_SECONDS):
+                return self.redis.parse_response(connection, str(command[0]))  # type: ignore[no-untyped-call]  # no types
+            connection.disconnect()  # its late answer would be taken for that of another command
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            self.redis.connection_pool.release(connection)
+        if time.monotonic() >= late_at:
+            raise RedisTimeoutError("Timeout reading from socket")
+        return None
 
     def guarded(self) -> "_Guarded":
         return _Guarded(self._settings)

@@ -1,18 +1,19 @@
 """The queue in Redis: each script as a method, with its arguments and its reply as values."""
 
 import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from _yadtq.bell import Bell
 from _yadtq.claims import Answer, Claim, Outcome, Read, Taken, settlement
 from _yadtq.errors import AmbiguousId, ServerUnreachable, TaskNotFound, YadtqError
 from _yadtq.keys import PROTOCOL, Keys
 from _yadtq.messages import Header, Submission
 from _yadtq.oversight import Oversight
-from _yadtq.scripts import REPLY_SECONDS, Reply, Scripts
+from _yadtq.scripts import Reply, Scripts
 from _yadtq.settings import Settings
+from _yadtq.subscription import Subscription
 from _yadtq.topic import Repositioning, Standing
 
 LEADER_MS = 5000  # a step of leading Redis back takes less
@@ -203,10 +204,17 @@ class Store(Oversight):
 
     # -- the outbox ------------------------------------------------------------------------------------------------
 
-    def events(self, after: str, block_seconds: float, most: int) -> list[tuple[str, str]]:
-        """Entries of the outbox behind one, waiting for the first if there is none: (id, JSON)."""
+    def events(self, after: str, block_seconds: float, most: int, bell: Bell | None = None) -> list[tuple[str, str]]:
+        """Entries of the outbox behind one, waiting for the first if there is none: (id, JSON). bell: ends the wait."""
         with self.guarded():
-            reply: Any = self._redis.xread({self.keys.events: after}, count=most, block=max(1, _ms(block_seconds)))
+            reply: Any = (
+                self._redis.xread({self.keys.events: after}, count=most, block=max(1, _ms(block_seconds)))
+                if bell is None
+                else self._scripts.waited(
+                    bell, block_seconds, "XREAD", "COUNT", most, "BLOCK", _ms(block_seconds), "STREAMS",
+                    self.keys.events, after,
+                )
+            )  # fmt: skip
         return [(entry, fields["event"]) for _, rows in reply or [] for entry, fields in rows]
 
     def trim(self, entry: str, generation: str, offset: int) -> int:
@@ -324,46 +332,10 @@ class Store(Oversight):
                 "would be lost: set maxmemory-policy noeviction",
             )
 
-    def subscription(self, channel: str = "") -> "Subscription":
+    def subscription(self, channel: str = "") -> Subscription:
         """A channel to listen to; one of its own when none is given."""
         pubsub = self._redis.pubsub(ignore_subscribe_messages=False)  # type: ignore[no-untyped-call]  # redis has no type
-        return Subscription(self, pubsub, channel or self.keys.ended(secrets.token_hex(8)))
-
-
-class Subscription:
-    """One channel, listened to. Made by Store.subscription; used by one thread at a time."""
-
-    def __init__(self, store: Store, pubsub: Any, channel: str) -> None:
-        self.channel = channel
-        self._store, self._pubsub = store, pubsub
-
-    def open(self) -> None:
-        """Subscribes, unless it is so already, and waits until Redis has said so: no message is missed from here on."""
-        if not self._pubsub.subscribed:
-            with self._store.guarded():
-                self._pubsub.subscribe(self.channel)
-                self._pubsub.get_message(timeout=REPLY_SECONDS)
-
-    def get(self, seconds: float) -> str | None:
-        """The next message, or None after so many seconds. Raises ServerUnreachable; the next call tries again."""
-        self.open()
-        deadline, cut = time.monotonic() + seconds, False
-        while True:
-            try:
-                with self._store.guarded():
-                    message = self._pubsub.get_message(timeout=max(0.0, deadline - time.monotonic()))
-            except ServerUnreachable:
-                if cut:
-                    raise
-                cut = True  # the connection may just have been idle for too long; it subscribes again when it listens
-                continue
-            if message is not None and message["type"] == "message":
-                return str(message["data"])
-            if time.monotonic() >= deadline:
-                return None
-
-    def close(self) -> None:
-        self._pubsub.close()
+        return Subscription(self.guarded, pubsub, channel or self.keys.ended(secrets.token_hex(8)))
 
 
 def _claim(row: list[Any], epoch: str) -> Claim:

@@ -42,6 +42,11 @@ class Sweeper:
         self._store, self._broker, self._log = store, broker, log
         self._noted: Noted | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether tasks may be missing from Kafka: sweep again soon."""
+        return self._noted is not None
+
     def sweep(self) -> int:
         """One step. Returns how many tasks were published."""
         noted = self._noted

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from _yadtq.errors import TaskNotFound
 
 if TYPE_CHECKING:  # it brings redis with it
-    from _yadtq.store import Store, Subscription
+    from _yadtq.store import Store
+    from _yadtq.subscription import Subscription
 
 LOOK_SECONDS = 1.0  # a look covers a message that was lost
 

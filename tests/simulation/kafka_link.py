@@ -239,6 +239,16 @@ class KafkaReader:
         return kafka.TopicPartition(self._topic, number)
 
 
+class SimulatedArrivals:
+    """What a reader brings, by its poll: on the stage nothing is gained by waiting in another way."""
+
+    def __init__(self, consumer: KafkaReader, awake: object) -> None:
+        self._consumer = consumer
+
+    def poll(self) -> dict[Any, list[Record]]:
+        return self._consumer.poll(round(IDLE_SECONDS * 1000))
+
+
 class EventReader:
     """The part of kafka.KafkaConsumer that reads the event log."""
 

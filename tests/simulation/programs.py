@@ -23,7 +23,13 @@ import _yadtq.sweeper
 import yadtq
 from _yadtq.messages import Call
 from _yadtq.relay import Relay
-from tests.simulation.kafka_link import EventReader, KafkaReader, SimulatedBroker, SimulatedConsumer
+from tests.simulation.kafka_link import (
+    EventReader,
+    KafkaReader,
+    SimulatedArrivals,
+    SimulatedBroker,
+    SimulatedConsumer,
+)
 from tests.simulation.kafka_log import LATE_SECONDS, Flight
 from tests.simulation.observer import ACKNOWLEDGED, REFUSED, UNKNOWN, UNWRITTEN
 from tests.simulation.pool import SimulatedPool
@@ -161,6 +167,7 @@ def installed(world: "World") -> Iterator[None]:
         (_yadtq.inbox, "queue", SimpleNamespace(SimpleQueue=stage_queue, Empty=queue.Empty)),
         (_yadtq.sweeper, "DELIVERY_MS", round(2000 * LATE_SECONDS)),
         (_yadtq.consumer, "time", world.stage),
+        (_yadtq.consumer, "Arrivals", SimulatedArrivals),
         (_yadtq.consumer, "connected", lambda kind, settings, **given: _reader(world, settings)),
         (_yadtq.event_log, "connected", lambda kind, settings, **given: EventReader(world, world.stage.actor.process)),
     ]

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from _yadtq import relay as relay_module
+from _yadtq.bell import Bell
 from _yadtq.errors import ServerUnreachable
 from _yadtq.log import Log
 from _yadtq.outbox import Outbox
@@ -34,7 +35,9 @@ class Duties:
         if name in self.failing:
             raise DOWN
 
-    def forward(self, wait_seconds: float) -> int:
+    is_waiting = False
+
+    def forward(self, wait_seconds: float, bell: Bell) -> int:
         self.now += 2.0
         self._do("forward")
         return 0
