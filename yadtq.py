@@ -45,6 +45,7 @@ from _yadtq.errors import (
 )
 from _yadtq.event_reader import Cursor, Event, EventReader
 from _yadtq.failure import Failure
+from _yadtq.gathering import Gathering
 from _yadtq.handlers import Registered, handler_of, import_modules
 from _yadtq.inbox import Inbox, Stop
 from _yadtq.incarnation import Incarnation
@@ -66,7 +67,7 @@ from _yadtq.signals import stopped_by_signals
 from _yadtq.signatures import signature_of
 from _yadtq.snapshots import Casualty, Page, Server, Snapshot, Span, WorkerFailure
 from _yadtq.states import FINAL, SHOWN, STATUSES, STORED
-from _yadtq.submitter import Submitter
+from _yadtq.submitter import Submitted, Submitter
 from _yadtq.waiting import Waiting
 # isort: on
 
@@ -154,6 +155,7 @@ class TaskClient:
         self._numbers = itertools.count(1)  # of its submissions
         self._recovery = recovery(result_store, broker)
         self._submitter = Submitter(result_store, broker, self._read)
+        self._gathering = Gathering(self._submitter)
         self._waiting = Waiting(result_store)
 
     def __enter__(self) -> "TaskClient":
@@ -163,10 +165,13 @@ class TaskClient:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections."""
-        self._waiting.close()
-        self._broker.close()
-        self._store.close()
+        """Closes the connections, after a `flush` that raises what it raises."""
+        try:
+            self._gathering.flush(None)
+        finally:
+            self._waiting.close()
+            self._broker.close()
+            self._store.close()
 
     # -- submitting
 
@@ -188,19 +193,27 @@ class TaskClient:
         tasks = [submission(call, f"{self._name}#{next(self._numbers)}") for call in calls]
         parts = in_parts([(each, each.value()) for each in tasks])
         self._submitter.prepare()
-        accepted: list[str] = []
-        failure: SubmissionRefused | SubmissionUnknown | None = None
-        for part in parts:
-            if failure is None or self._submitter.ready:
-                problems = self._submitter.submit(part)
-            else:  # a server has gone away: the rest is not even registered
-                problems = {each.id: SubmissionRefused.about(each.id, failure) for each, _ in part}
-            accepted += [each.id for each, _ in part if each.id not in problems]
-            failure = failure or next(iter(problems.values()), None)
-        if failure is not None:
-            failure.accepted = accepted
-            raise failure
-        return accepted
+        submitted = Submitted()
+        self._submitter.submit(parts, submitted)
+        return submitted.ids()
+
+    def submit_later(self, task_name: str, /, *args: Any, task_id: str = "", **kwargs: Any) -> str:
+        """Has a task submitted in the background, and returns its id at once; takes the same as `submit`.
+
+        Nothing is promised yet: until `flush` has returned, the task may be lost with this process. At most 10,000
+        tasks or 32 MB are unsent at a time: then it waits. After 100,000 it flushes by itself, and raises what that
+        raises instead of taking this task. Raises BadArguments at once.
+        """
+        each = submission(Call(task_name, args, kwargs, task_id), f"{self._name}#{next(self._numbers)}")
+        self._gathering.add(each, each.value())
+        return each.id
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Returns when Kafka keeps every task that was submitted later. timeout: seconds; None: as long as it takes.
+
+        Raises what `submit_many` raises, about the tasks since the last flush; WaitTimeout: they go on.
+        """
+        self._gathering.flush(timeout)
 
     # -- reading
 

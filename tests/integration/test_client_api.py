@@ -5,10 +5,12 @@ import threading
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import StartWorker
+from tests.support.programs import RunningProgram
 from tests.support.waiting import eventually
 from yadtq import (
     AmbiguousId,
@@ -73,6 +75,22 @@ def test_many_with_one_conflict(client: TaskClient) -> None:
     assert caught.value.task_id == "t7"
     assert caught.value.accepted == [f"t{n}" for n in range(20) if n != 7]
     assert client.counts()["queued"] == 20
+
+
+def test_what_is_submitted_later_is_queued_after_a_flush(client: TaskClient) -> None:
+    ids = [client.submit_later("add", number) for number in range(1200)]
+    client.flush(60)
+    assert client.counts()["queued"] == 1200
+    assert [client.get_result(each).args for each in (ids[0], ids[-1])] == [[0], [1199]]
+
+
+def test_a_program_that_ends_in_order_submits_what_it_has_not_flushed(
+    settings: Settings, client: TaskClient, tmp_path: Path
+) -> None:
+    text = "import yadtq; client = yadtq.TaskClient(); [client.submit_later('add', number) for number in range(50)]"
+    program = RunningProgram(["-c", text], tmp_path / "log", settings.environment())
+    assert program.process.wait(60) == 0, program.output
+    assert client.counts()["queued"] == 50
 
 
 def test_several_threads_submit_with_one_client(client: TaskClient) -> None:

@@ -1,14 +1,15 @@
 """The library as a program sees it, on servers that fail as the test wants: what a submission may come to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, cast
 
 import pytest
 
 import yadtq
 from _yadtq.broker import Broker
-from _yadtq.messages import Header, Submission
-from _yadtq.store import Registration, Store
+from _yadtq.store import Store
+from tests.support.failing_servers import DOWN, FakeBroker, FakeStore
+from tests.support.waiting import eventually
 from yadtq import (
     BadArguments,
     BadHandler,
@@ -26,68 +27,6 @@ from yadtq import (
     registered_tasks,
     task,
 )
-
-DOWN = ServerUnreachable("redis", "Redis does not answer")
-
-
-class FakeBroker:
-    """Publishes, unless `errors` says otherwise for an id ('*': for all, before anything is sent)."""
-
-    def __init__(self) -> None:
-        self.published: list[str] = []
-        self.errors: dict[str, Exception] = {}
-        self.prepared = 0
-
-    def create_topics(self) -> None:
-        self.prepared += 1
-
-    def publish_tasks(self, tasks: Sequence[tuple[str, bytes, Any]]) -> list[Exception | None]:
-        if "*" in self.errors:
-            raise self.errors["*"]
-        self.published += [task_id for task_id, _, _ in tasks if task_id not in self.errors]
-        return [self.errors.get(task_id) for task_id, _, _ in tasks]
-
-    def has_history(self) -> bool:
-        return False
-
-    def close(self) -> None: ...
-
-
-class FakeStore:
-    """Registers everything, and answers withdrawals with `word`; `fails` says which calls do not come through."""
-
-    def __init__(self) -> None:
-        self.words: dict[str, str] = {}  # of register, by id
-        self.word = "refused"
-        self.fails: dict[str, Exception] = {}
-        self.calls: list[str] = []
-
-    def _called(self, name: str) -> None:
-        self.calls.append(name)
-        if name in self.fails:
-            raise self.fails[name]
-
-    def ping(self) -> None:
-        self._called("ping")
-
-    settings = Settings.load({})
-
-    def register(self, tasks: Sequence[Submission], doubts: list[str]) -> list[Registration]:
-        self._called("register")
-        return [Registration(self.words.get(each.id, "publish"), Header("0", "1", "1")) for each in tasks]
-
-    def withdraw(self, each: Submission, header: Header | None) -> str:
-        self._called(f"withdraw {each.id} {header.epoch if header else ''}-{header.generation if header else ''}")
-        self._called("withdraw")
-        return self.word
-
-    def begin(self, leader: str, new: bool, least: int) -> str:
-        """Another program founds the queue meanwhile."""
-        self._called("begin")
-        del self.fails["register"]
-        return "open"
-
-    def close(self) -> None: ...
 
 
 @pytest.fixture
@@ -140,6 +79,14 @@ def test_many_go_in_parts_and_keep_their_order(client: TaskClient, store: FakeSt
     assert client.submit_many(calls(*ids)) == ids
     assert store.calls.count("register") == 3
     assert client.submit_many([]) == []
+
+
+def test_one_part_is_published_while_the_next_is_registered(
+    client: TaskClient, broker: FakeBroker, store: FakeStore
+) -> None:
+    broker.before = lambda: eventually(lambda: store.calls.count("register") == 2, 5)
+    ids = [f"t{n}" for n in range(501)]
+    assert client.submit_many(calls(*ids)) == ids == broker.published
 
 
 # -- nothing is written
@@ -239,6 +186,18 @@ def test_when_kafka_is_gone_all_are_withdrawn(client: TaskClient, broker: FakeBr
     with pytest.raises(SubmissionRefused, match="Kafka does not answer"):
         client.submit_many(calls("a", "b"))
     assert [call for call in store.calls if call.startswith("withdraw ")] == ["withdraw a 0-1", "withdraw b 0-1"]
+
+
+def test_what_was_registered_meanwhile_is_taken_back_and_the_rest_is_not_registered(
+    client: TaskClient, broker: FakeBroker, store: FakeStore
+) -> None:
+    broker.errors["*"] = ServerUnreachable("kafka", "Kafka does not answer")
+    tries: list[int] = []
+    broker.before = lambda: tries.append(1)
+    with pytest.raises(SubmissionRefused, match="Kafka does not answer") as caught:
+        client.submit_many(calls(*(f"t{n}" for n in range(2000))))
+    assert (caught.value.accepted, len(tries), store.calls.count("register")) == ([], 1, 2)
+    assert len([call for call in store.calls if call.startswith("withdraw ")]) == 1000
 
 
 # -- nobody can say
