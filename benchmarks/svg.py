@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, MARGIN, LABELS, NUMBERS = 760, 16, 250, 90
-BAR, GAP, HEAD = 11, 10, 58
-PLOT, AXIS = 230, 64
-KINDS = "abcd"
+WIDTH, MARGIN, LABELS, NUMBERS = 760, 16, 306, 64
+BAR, GAP, HEAD = 13, 9, 58
+PLOT, LEFT, RIGHT = 230, MARGIN + 52, WIDTH - MARGIN - 34
+BOTTOM = HEAD + PLOT
+SHADES = "abcd"  # of ours, the first and the second bar; of the others
+LINES = "ac"
 STYLE = """<style>
 text { font: 13px system-ui, 'Segoe UI', sans-serif; fill: #24292f } .title { font-size: 15px; font-weight: 600 }
 .quiet { fill: #57606a; font-size: 12px } .ours { font-weight: 600 } .card { fill: #ffffff; stroke: #d0d7de }
+.end { text-anchor: end } .middle { text-anchor: middle }
 .axis { stroke: #d0d7de } .line { fill: none; stroke-width: 2 }
 .a { fill: #1a7f64; stroke: #1a7f64 } .b { fill: #8fd3bd; stroke: #8fd3bd }
 .c { fill: #6e7781; stroke: #6e7781 } .d { fill: #c8cdd2; stroke: #c8cdd2 }
@@ -40,63 +43,71 @@ class Series:
 
 
 def number(value: float) -> str:
-    """16,341 · 84.2 · 3.07."""
-    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2
+    """16,341 · 84.2 · 3.07 · 0."""
+    digits = 0 if abs(value) >= 1000 or value == 0 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{digits}f}"
 
 
-def bars(title: str, unit: str, kinds: Sequence[str], rows: Sequence[Bars]) -> str:
-    """Bars from one edge, the longest as long as there is room. kinds: what each bar of a label is, two at most."""
+def bars(title: str, unit: str, kinds: tuple[str, str], rows: Sequence[Bars]) -> str:
+    """Two bars a label, the longest as long as there is room. kinds: what the upper one is, and the lower one."""
     step = BAR * len(kinds) + GAP
     longest = max((value for row in rows for value in row.values), default=0) or 1
     room = WIDTH - 2 * MARGIN - LABELS - NUMBERS
-    parts = [
-        _text(MARGIN, 46, f"{unit}: " + ", ".join(_shade(place, kind) for place, kind in enumerate(kinds)), "quiet")
-    ]
+    parts = [_text(MARGIN, 46, f"{unit}; upper bar: {kinds[0]}, lower bar: {kinds[1]}", "quiet")]
     for place, row in enumerate(rows):
         top = HEAD + GAP + place * step
-        middle = top + BAR * len(kinds) / 2 + 4
-        parts.append(_text(MARGIN, middle, row.label, "ours" if row.ours else ""))
+        parts.append(_text(MARGIN, top + BAR * len(kinds) / 2 + 4, row.label, "ours" if row.ours else ""))
         for kind, value in enumerate(row.values):
             length, y = room * value / longest, top + kind * BAR
-            shade = KINDS[kind if row.ours else kind + 2]
+            shade = SHADES[kind if row.ours else kind + 2]
             parts.append(_box(MARGIN + LABELS, y, length, BAR - 2, shade))
-            parts.append(_text(MARGIN + LABELS + length + 6, y + BAR - 2, number(value), "quiet"))
+            parts.append(_text(MARGIN + LABELS + length + 6, y + BAR - 3, number(value), "quiet"))
     return _page(title, HEAD + GAP + len(rows) * step + MARGIN, parts)
 
 
 def lines(title: str, axes: tuple[str, str], series: Sequence[Series]) -> str:
     """Lines over a logarithmic axis. axes: what x and y are. The y axis begins at 0, so that flat looks flat."""
     points = [point for each in series for point in each.points]
-    most = max((y for _, y in points), default=0) * 1.1 or 1
-    all_x = sorted({x for x, _ in points}) or [1.0]
-    first, last = math.log10(all_x[0]), math.log10(all_x[-1])
-    left, right, bottom = MARGIN + AXIS, WIDTH - MARGIN - 10, HEAD + PLOT
-
-    def place(point: tuple[float, float]) -> tuple[float, float]:
-        share = (math.log10(point[0]) - first) / ((last - first) or 1)
-        return left + (right - left) * share, bottom - PLOT * point[1] / most
-
-    parts = [_text(MARGIN, 46, f"{axes[1]}, by {axes[0]}", "quiet")]
-    for value in (0, most / 2, most):
-        y = place((10**first, value))[1]
-        parts.append(f'<line class="axis" x1="{left:.1f}" y1="{y:.1f}" x2="{right:.1f}" y2="{y:.1f}"/>')
-        parts.append(_text(MARGIN, y + 4, number(value), "quiet"))
-    for x in all_x:
-        parts.append(_text(place((x, 0))[0] - 12, bottom + 18, f"{x:,.0f}", "quiet"))
-    for shade, each in zip(KINDS, series, strict=False):
-        placed = [place(point) for point in each.points]
+    plot = _Plot(sorted({x for x, _ in points}) or [1.0], _round(max((y for _, y in points), default=1)))
+    parts = [_text(MARGIN, 46, f"{axes[1]}, by {axes[0]}", "quiet"), *plot.axes()]
+    for place, (shade, each) in enumerate(zip(LINES, series, strict=False)):
+        placed = [plot.place(x, y) for x, y in each.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         parts.append(f'<polyline class="line {shade}" style="fill: none" points="{path}"/>')
         parts += [f'<circle class="{shade}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in placed]
-    for place_of, each in enumerate(series):
-        x = left + place_of * 220
-        parts += [_box(x, bottom + 32, 12, 9, KINDS[place_of]), _text(x + 18, bottom + 41, each.label)]
-    return _page(title, bottom + 60, parts)
+        left = LEFT + place * 220
+        parts += [_box(left, BOTTOM + 32, 12, 9, shade), _text(left + 18, BOTTOM + 41, each.label)]
+    return _page(title, BOTTOM + 60, parts)
 
 
-def _shade(place: int, kind: str) -> str:
-    return f"{('dark', 'pale')[place]} {kind}" if place < 2 else kind
+class _Plot:
+    """Where points lie. values: all x, sorted. most: the largest y that there is room for."""
+
+    def __init__(self, values: Sequence[float], most: float) -> None:
+        self._values, self._most = values, most
+        self._first = math.log10(values[0])
+        self._width = (math.log10(values[-1]) - self._first) or 1.0
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        share = (math.log10(x) - self._first) / self._width
+        return LEFT + (RIGHT - LEFT) * share, BOTTOM - PLOT * y / self._most
+
+    def axes(self) -> list[str]:
+        """Lines across at round values, and each x below."""
+        parts = []
+        for value in (0, self._most / 2, self._most):
+            y = self.place(self._values[0], value)[1]
+            parts.append(f'<line class="axis" x1="{LEFT}" y1="{y:.1f}" x2="{RIGHT}" y2="{y:.1f}"/>')
+            parts.append(_text(LEFT - 8, y + 4, number(value), "quiet end"))
+        for x in self._values:
+            parts.append(_text(self.place(x, 0)[0], BOTTOM + 18, f"{x:,.0f}", "quiet middle"))
+        return parts
+
+
+def _round(value: float) -> float:
+    """The next one of 1, 1.5, 2, 3, 4, 5, 6, 8 and 10, times a power of ten, above a value."""
+    power: float = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
+    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value)
 
 
 def _box(x: float, y: float, width: float, height: float, shade: str) -> str:
