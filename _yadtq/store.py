@@ -147,7 +147,7 @@ class Store(Oversight):
             s.ready_tasks, s.ready_bytes, running, edition, len(reads),
             *(part for read in reads for part in read.arguments()),
         )  # fmt: skip
-        _, epoch, _, due, left, answers, tasks = reply
+        _, epoch, token, due, left, answers, tasks = reply
         return Taken(
             epoch=epoch,
             due_seconds=int(due) / 1000 if due else None,
@@ -156,12 +156,16 @@ class Store(Oversight):
                 Answer(int(answers[i]), answers[i + 1], int(answers[i + 2]) if answers[i + 2] != "" else None)
                 for i in range(0, len(answers), 3)
             ),
-            claims=tuple(_claim(row, epoch) for row in tasks),
+            claims=tuple(_claim(row, epoch, token) for row in tasks),
         )
 
     def settle(self, incarnation: str, outcomes: Sequence[Outcome], now: float) -> list[str]:
         """Records outcomes. now: monotonic seconds. Returns a word for each: settled · already · refused."""
-        return self.call("settle", incarnation, self.settings.task_max_crashes, *settlement(outcomes, now))[2:]
+        reply = self.call("settle", incarnation, self.settings.task_max_crashes, *settlement(outcomes, now))
+        words = ["settled"] * len(outcomes)
+        for place, word in zip(reply[2::2], reply[3::2], strict=True):
+            words[int(place) - 1] = word
+        return words
 
     def leave(self, incarnation: str) -> None:
         self.call("leave", incarnation)
@@ -338,19 +342,20 @@ class Store(Oversight):
         return Subscription(self.guarded, pubsub, channel or self.keys.ended(secrets.token_hex(8)))
 
 
-def _claim(row: list[Any], epoch: str) -> Claim:
+def _claim(row: list[str], epoch: str, token: str) -> Claim:
+    task_id, task, args, kwargs, attempt, *more = row
+    if not more:
+        return Claim(task_id, task, args, kwargs, int(attempt), 0, 0, None, None, epoch, token)
+    failures, crashes, max_retries, time_limit, its_token = more
     return Claim(
-        id=row[0],
-        task=row[1],
-        args=row[2],
-        kwargs=row[3],
-        attempt=int(row[4]),
-        failures=int(row[5]),
-        crashes=int(row[6]),
-        max_retries=int(row[7]) if row[7] else None,
-        time_limit=float(row[8]) if row[8] else None,
+        *(task_id, task, args, kwargs),
+        attempt=int(attempt),
+        failures=int(failures or 0),
+        crashes=int(crashes or 0),
+        max_retries=int(max_retries) if max_retries else None,
+        time_limit=float(time_limit) if time_limit else None,
         epoch=epoch,
-        token=row[9],
+        token=its_token,
     )
 
 

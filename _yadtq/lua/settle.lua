@@ -8,7 +8,8 @@
 --     began, ended   milliseconds ago; began '' when it never ran       text    JSON; '' for crash and release
 --     reason   for a person                                             delay   milliseconds, for a retry
 --
--- Returns {'ok', epoch, word, …}   word   settled · already (a repeated call) · refused
+-- Returns {'ok', epoch, place, word, …}: the outcomes that were not settled, each with its place among them
+--   word   already (a repeated call) · refused
 
 if quarantine then return {'quarantine'} end
 local me, max_crashes = ARGV[1], tonumber(ARGV[2])
@@ -32,16 +33,19 @@ end
 
 local function settle(o)
   if o.epoch ~= epoch then return refuse(o) end
-  local rec = redis.call('HMGET', E .. 'task:' .. o.id, 'status', 'claim', 'settled', 'attempt', 'refused', 'crashes',
-                         'waiters', 'failures', 'task')
+  local key = E .. 'task:' .. o.id
+  local rec = redis.call('HMGET', key, 'status', 'claim', 'attempt', 'crashes', 'waiters', 'failures', 'task')
   local claim = me .. ' ' .. o.token
-  if rec[3] == claim or (rec[2] == claim and rec[1] ~= 'processing') then return 'already' end
-  if rec[2] ~= claim then return refuse(o, rec[5]) end
-  local attempt, crashes = tonumber(rec[4]), tonumber(rec[6] or 0) + 1
+  if rec[2] == claim and rec[1] ~= 'processing' then return 'already' end
+  if rec[2] ~= claim then
+    local ended = redis.call('HMGET', key, 'settled', 'refused')
+    return ended[1] == claim and 'already' or refuse(o, ended[2])
+  end
+  local attempt, crashes = tonumber(rec[3]), tonumber(rec[4] or 0) + 1
   if o.kind == 'success' or o.kind == 'failed' then
     transition({action = o.kind, id = o.id, attempt = attempt, worker = me, finished_at = instant(now - o.ended),
                 started_at = instant(now - (o.began or o.ended)),
-                [o.kind == 'success' and 'result' or 'error'] = o.text}, {rec[7], rec[8], rec[2], rec[9]})
+                [o.kind == 'success' and 'result' or 'error'] = o.text}, {rec[5], rec[6], rec[2], rec[7]})
   elseif o.kind == 'crash' and crashes >= max_crashes then
     give_up(o.id, attempt, crashes, o.reason, me)
   else
@@ -61,7 +65,8 @@ for i = 1, tonumber(ARGV[4 + 2 * takes]) do
     o.reason, o.delay = ARGV[cursor], tonumber(ARGV[cursor + 1])
     cursor = cursor + 2
   end
-  words[i] = settle(o)
+  local word = settle(o)
+  if word ~= 'settled' then words[#words + 1], words[#words + 2] = i, word end
 end
 wake(#returned)
 return_to_ready()

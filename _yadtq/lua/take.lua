@@ -25,7 +25,8 @@
 --   word  admitted · seek (the reader is not where the queue is) · full (hand it in again later)
 --         whole (hand it in again at once, with the contents of our own messages)
 --         moved (it is of a topic, or of a part of one, that is not read any more)
---   task  {id, task, args, kwargs, attempt, failures, crashes, max_retries, time_limit, token}
+--   task  {id, task, args, kwargs, attempt}, and, where one of them is not plain: failures ('' none), crashes ('' none),
+--         max_retries ('' the worker's), time_limit ('' the worker's), token (else that of this call)
 
 if quarantine then return {'quarantine'} end
 local me, number, seen = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -48,7 +49,10 @@ end
 
 local function description(id, key, claim)
   local rec = redis.call('HMGET', key, 'task', 'args', 'kwargs', 'attempt', 'failures', 'crashes', 'max_retries', 'time_limit')
-  return {id, rec[1], rec[2], rec[3], rec[4], rec[5] or '0', rec[6] or '0', rec[7] or '', rec[8] or '', claim}
+  if not rec[5] and not rec[6] and not rec[7] and not rec[8] and claim == token then
+    return {id, rec[1], rec[2], rec[3], rec[4]}
+  end
+  return {id, rec[1], rec[2], rec[3], rec[4], rec[5] or '', rec[6] or '', rec[7] or '', rec[8] or '', claim}
 end
 
 local answers, given, tasks = {}, {}, {}

@@ -139,7 +139,7 @@ RULES = {
         "take accepts a read only if it began where the queue is, and nothing below that",
         (
             Edit("elseif stored and stored ~= (first or began) or not stored and not first then", "elseif false then"),
-            Edit("if not stored or tonumber(m.offset) >= tonumber(stored) then", "do"),
+            Edit("elseif (not stored or tonumber(m.offset) >= tonumber(stored)) and", "elseif"),
         ),
         lambda plan: plan.foreign > 0,
     ),
@@ -153,9 +153,9 @@ RULES = {
         (
             Edit(
                 "if its >= tonumber(generation) or its < reset_in then return false end",
-                "do return redis.call('EXISTS', E .. 'task:' .. m.id) == 0 end",
+                "do return redis.call('EXISTS', E .. 'task:' .. id) == 0 end",
             ),
-            Edit("messages[i].generation ~= generation\n       and was_forgotten", "was_forgotten"),
+            Edit("if m.kind ~= 'ours' or m.generation == generation then", "if m.kind ~= 'ours' then"),
         ),
         lambda plan: plan.resets > 0,
     ),
@@ -265,8 +265,8 @@ RULES = {
         "an outcome counts only with the token of the claim",
         (
             Edit(
-                "if rec[2] ~= claim then return refuse(o, rec[5]) end",
-                "if rec[1] ~= 'processing' then return refuse(o, rec[5]) end",
+                "if rec[2] ~= claim then\n    local ended",
+                "if rec[1] ~= 'processing' then\n    local ended",
             ),
         ),
         happens("stop-worker"),
