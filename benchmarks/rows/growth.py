@@ -1,15 +1,18 @@
 """Row 5: the same work beside more and more other tasks: 1 thousand, 100 thousand, 1 million and 3 million that wait,
-then as many that have ended and are kept. Each size has a queue and a Redis of its own, filled with copies of a real
-record, so that the sizes take turns; two workers, which join for each visit, run no-op tasks (the rate between the
-first and the last tenth) and then single ones, submit to result, on the idle queue. Flat is how near the medians of all
-sizes are to each other. Looks are measured at 1 million: Show-Tasks and Stats by the shell's own commands in a running
-process, their text included, and monitor.py --once as a process. Bytes of Redis per task are what its memory grows by
-with real no-op tasks, all indexes and the allocator included, once their events are in Kafka. Script calls are timed by
-Redis itself (INFO latencystats), and also while a queue of a million kept tasks is reset."""
+then as many that have ended and are kept. Each size has a queue and a Redis of its own, filled with copies of a
+real record, so that the sizes take turns; two workers, which join for each visit, run no-op tasks (the rate
+between the first and the last tenth) and then single ones, submit to result, on the idle queue. Flat is how near
+the medians of all sizes are to each other, three batches in each visit; the CPU that Redis needs for a task, which
+no other program can disturb, stands beside them. Looks are measured at 1 million: Show-Tasks and Stats by the
+shell's own commands in a running process, their text included, and monitor.py --once as a process. Bytes of Redis
+per task are what its memory grows by with real no-op tasks, all indexes and the allocator included, once their
+events are in Kafka. Script calls are timed by Redis itself (INFO latencystats), and also while a queue of a
+million kept tasks is reset."""
 
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +24,7 @@ from dashboard import report
 from shell.commands import COMMANDS
 from shell.live import Live
 from shell.session import Manner, Session
-from tests.support.measured_queue import MeasuredQueue, median_ms, milliseconds
+from tests.support.measured_queue import MeasuredQueue, median_ms, milliseconds, slow_calls
 from tests.support.servers import ROOT, redis_at
 from tests.support.shell_session import Answers, text
 from tests.support.waiting import eventually
@@ -32,7 +35,9 @@ WORKERS = 2
 SIZES, SIZES_SMALL = (1_000, 100_000, 1_000_000, 3_000_000), (100, 1_000)
 LOOKED_AT = 1_000_000
 TASKS, TASKS_SMALL = 20_000, 500
+BATCHES = 3  # of tasks, in each visit
 TRIPS, TRIPS_SMALL = 200, 10
+RUNS, RUNS_SMALL = 5, 1  # of a program, for one sample
 FOOTPRINT, FOOTPRINT_SMALL = 100_000, 1_000
 SAMPLED = 100  # records whose encoding is looked at
 INDEXES = {"waiting": "registered", "kept": "success"}
@@ -40,11 +45,14 @@ INDEXES = {"waiting": "registered", "kept": "success"}
 
 @dataclass(frozen=True, slots=True)
 class Visits:
-    """What the visits of one size have measured, round by round: tasks a second, ms of a round trip, ms of a script."""
+    """What the visits of one size have measured: tasks a second of each batch; round by round, µs of Redis' CPU for a
+    task, ms of a round trip in the middle, ms for which scripts hold Redis."""
 
     rates: list[float] = field(default_factory=list)
+    spent: list[float] = field(default_factory=list)
     trips: list[float] = field(default_factory=list)
     scripts: list[float] = field(default_factory=list)
+    slow: Counter[str] = field(default_factory=Counter)
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
@@ -115,32 +123,39 @@ def visit(bench: Bench, queue: MeasuredQueue, visits: Visits) -> None:
     """One round of one size. Leaves the queue as it was."""
     count = TASKS_SMALL if bench.small else TASKS
     queue.start_workers(WORKERS)
+    queue.round_trips(TRIPS_SMALL)  # the first ones find nothing warm
     queue.begin_timing()
-    queue.hold()
-    queue.submit("nothing", count)
-    queue.let_go()
-    visits.rates.append(queue.rate(count))
+    spent = queue.redis_seconds()
+    for _ in range(BATCHES):
+        queue.hold()
+        queue.submit("nothing", count)
+        queue.let_go()
+        visits.rates.append(queue.rate(count))
     queue.wait_until_told()
+    visits.spent.append((queue.redis_seconds() - spent) / (BATCHES * count) * 1e6)
     visits.trips.append(statistics.median(queue.round_trips(TRIPS_SMALL if bench.small else TRIPS)))
     visits.scripts.append(queue.script_ms("p99.9"))
+    visits.slow.update(queue.slow_scripts())
     queue.wait_until_told()
     queue.stop_workers()
     queue.forget_ended()
 
 
 def flatness(kind: str, visits: dict[int, Visits]) -> Iterator[Figure]:
+    """What each size has shown, and how far the worst is behind the best."""
     for size, each in visits.items():
         yield Figure(ROW, f"beside {size:,} {kind}: rate", "tasks/s", tuple(each.rates))
+        yield Figure(ROW, f"beside {size:,} {kind}: CPU of Redis", "µs a task", tuple(each.spent))
         yield Figure(ROW, f"beside {size:,} {kind}: round trip, p50", "ms", tuple(each.trips))
-    rates = [each.rates for each in visits.values()]
-    trips = [each.trips for each in visits.values()]
-    sizes_named = f"{min(visits):,} to {max(visits):,} {kind}"
-    yield Figure(ROW, f"{sizes_named}: rate, worst behind best", "%", (behind(rates),), at_most(15), spread_of(rates))
-    yield Figure(
-        ROW, f"{sizes_named}: round trip, worst behind best", "%", (behind(trips),), at_most(15), spread_of(trips)
-    )
+    name = f"{min(visits):,} to {max(visits):,} {kind}"
+    rates, trips = [each.rates for each in visits.values()], [each.trips for each in visits.values()]
+    spent = behind([each.spent for each in visits.values()])
+    note = f"{spread_of(rates)} The CPU of Redis for a task differs by {spent:.0f} % between sizes."
+    yield Figure(ROW, f"{name}: rate, worst behind best", "%", (behind(rates),), at_most(15), note)
+    yield Figure(ROW, f"{name}: round trip, worst behind best", "%", (behind(trips),), at_most(15), spread_of(trips))
+    slow = sum((each.slow for each in visits.values()), Counter[str]())
     worst = tuple(map(max, zip(*(each.scripts for each in visits.values()), strict=True)))
-    yield Figure(ROW, f"{sizes_named}: a script holds Redis, p99.9", "ms", worst, at_most(5))
+    yield Figure(ROW, f"{name}: a script holds Redis, p99.9", "ms", worst, at_most(5), slow_calls(slow))
 
 
 def behind(samples: Sequence[Sequence[float]]) -> float:
@@ -151,7 +166,7 @@ def behind(samples: Sequence[Sequence[float]]) -> float:
 
 def spread_of(samples: Sequence[Sequence[float]]) -> str:
     widest = max(100 * (max(each) / min(each) - 1) for each in samples)
-    return f"One size differs from itself, from round to round, by up to {widest:.0f} %."
+    return f"One size differs from itself by up to {widest:.0f} %."
 
 
 # -- looks and resets
@@ -185,7 +200,7 @@ def program_ms(bench: Bench, queue: MeasuredQueue, flag: str) -> tuple[float, ..
             check=True,
         )
 
-    return tuple(median_ms(run, 5) for _ in range(bench.rounds))
+    return tuple(median_ms(run, RUNS_SMALL if bench.small else RUNS) for _ in range(bench.rounds))
 
 
 def reset(queue: MeasuredQueue) -> Iterator[Figure]:

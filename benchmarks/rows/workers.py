@@ -19,7 +19,7 @@ import pexpect
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, at_most
 from tests.support.chaos_watcher import children_of, guard_of
-from tests.support.measured_queue import MeasuredQueue, median_ms, milliseconds, own_bytes
+from tests.support.measured_queue import MeasuredQueue, cpu_seconds, median_ms, milliseconds, own_bytes
 from tests.support.servers import ROOT
 
 ROW = 6
@@ -33,18 +33,20 @@ MB = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """What a second with nothing to do costs: commands to Redis, seconds of CPU of Redis and of all workers."""
+    """What a second with nothing to do costs: commands to Redis, seconds of CPU of Redis, of all processes of all
+    workers, and of their parents alone."""
 
     commands: float
     redis: float
     workers: float
+    parents: float
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """More and more workers on one queue; then how long programs take to start."""
     with bench.queue("workers") as queue:
         queue.start_server()
-        queue.client.counts()  # the connection is made now
+        idle(bench, queue)  # the server has begun what it does once
         without = statistics.median(each.commands for each in idle(bench, queue))
         for count in COUNTS_SMALL if bench.small else COUNTS:
             queue.start_workers(count - len(queue.workers))
@@ -74,7 +76,9 @@ def crowd(bench: Bench, queue: MeasuredQueue, without: float) -> Iterator[Figure
     name = f"{count} worker{'s' if count > 1 else ''}"
     share = tuple(100 * each.workers / count for each in at_rest)
     commands = tuple((each.commands - without) / count for each in at_rest)
-    yield Figure(ROW, f"{name}, idle: CPU of each", "% of a core", share, at_most(1))
+    parents = statistics.median(100 * each.parents / count for each in at_rest)
+    note = f"{parents:.2f} % are of its parent process, the rest of its guard and children."
+    yield Figure(ROW, f"{name}, idle: CPU of each", "% of a core", share, at_most(1), note)
     yield Figure(ROW, f"{name}, idle: commands of each on Redis", "1/s", commands, at_most(3))
     yield Figure(ROW, f"{name}, idle: CPU of Redis", "% of a core", tuple(100 * each.redis for each in at_rest))
     yield Figure(ROW, f"{name}: rate of no-op tasks", "tasks/s", tuple(rates))
@@ -89,14 +93,15 @@ def idle(bench: Bench, queue: MeasuredQueue) -> list[Idle]:
 
 def _window(queue: MeasuredQueue, seconds: float) -> Idle:
     began = time.monotonic()
-    commands, server, workers = queue.commands(), queue.redis_seconds(), queue.worker_seconds()
+    before = _used(queue)
     time.sleep(seconds)
     took = time.monotonic() - began
-    return Idle(
-        (queue.commands() - commands) / took,
-        (queue.redis_seconds() - server) / took,
-        (queue.worker_seconds() - workers) / took,
-    )
+    return Idle(*((after - start) / took for start, after in zip(before, _used(queue), strict=True)))
+
+
+def _used(queue: MeasuredQueue) -> tuple[float, ...]:
+    parents = sum(cpu_seconds(worker.process.pid) for worker in queue.workers)
+    return queue.commands(), queue.redis_seconds(), queue.worker_seconds(), parents
 
 
 def memory(queue: MeasuredQueue) -> Iterator[Figure]:

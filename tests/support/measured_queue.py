@@ -272,7 +272,7 @@ class MeasuredQueue:
         """How long calls of scripts have held Redis since `begin_timing`. percentile: p50 · p99 · p99.9."""
         return float(self._info("latencystats")["latency_percentiles_usec_evalsha"][percentile]) / 1000
 
-    def slow_scripts(self) -> dict[str, int]:
+    def slow_scripts(self) -> Counter[str]:
         """How many calls of each script have held Redis for longer than SLOW_MS since `begin_timing`."""
         names = {script(path.stem)[1]: path.stem for path in LUA.glob("*.lua")}
         commands = [entry["command"].decode(errors="replace").split() for entry in self.redis.slowlog_get(100_000)]
@@ -336,6 +336,11 @@ def own_bytes(process: int) -> int:
     """Memory that a process shares with no other one."""
     lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8").splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
+
+
+def slow_calls(scripts: Counter[str]) -> str:
+    """What `slow_scripts` has found, as a sentence."""
+    return f"Calls longer than {SLOW_MS} ms: {', '.join(f'{n} {name}' for name, n in scripts.most_common()) or 'none'}."
 
 
 def milliseconds(call: Callable[[], object]) -> float:
