@@ -5,10 +5,9 @@ import json
 import math
 import traceback
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from decimal import Decimal
 from types import CodeType, CoroutineType, TracebackType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from _yadtq.errors import UsageError
 from _yadtq.failure import Failure
@@ -19,8 +18,7 @@ TRACEBACK_CHARACTERS = 4000
 TYPE_CHARACTERS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What a call came to: `text` (JSON), or None with the failure."""
 
     text: str | None
@@ -48,7 +46,7 @@ class PlainJson:
         self._encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
     def encode(self, value: Any) -> str:
-        return self._encode(value)
+        return "null" if value is None else self._encode(value)
 
 
 class ExactJson:
@@ -98,7 +96,7 @@ class Callee:
         return _encoded(value, self._form)
 
     def _arguments(self, args: str, kwargs: str) -> tuple[list[Any], dict[str, Any]]:
-        positional = self._form.decode(args)
+        positional = [] if args == "[]" else self._form.decode(args)
         named = self._form.decode(kwargs) if kwargs not in ("", "{}") else {}
         if not isinstance(positional, list) or not isinstance(named, dict):
             raise TypeError(f"{self._name} got no list of arguments, or no table of named ones")

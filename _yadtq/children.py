@@ -5,7 +5,7 @@ Not thread-safe: the pool holds a lock around every call. Nothing here waits. Wh
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from _yadtq import packets
@@ -79,15 +79,30 @@ class Children:
         """Hands jobs over, so that none waits in a busy child while another is free."""
         if self.ending:
             return
-        for slot in self.slots.overloaded(now):
+        self._hand_over(now)
+        crowded = self.slots.overloaded(now)
+        for slot in crowded:
             self.take_back(slot, now)
-        for slot, placed in self.slots.hand_over(now):
-            if not self._living[slot.serial].process.send(placed.number, placed.job):
-                self.slots.refused(slot, now)
+        if crowded:
+            self._hand_over(now)
+
+    def _hand_over(self, now: float) -> None:
+        for slot, batch in self.slots.hand_over(now):
+            process = self._living[slot.serial].process
+            jobs = [(placed.number, placed.job) for placed in batch]
+            is_free = len(slot.jobs) == len(jobs)
+            sent = process.send(jobs)
+            if not sent and is_free:  # of what was taken back something may still lie in its socket
+                process.clear()
+                sent = process.send(jobs)
+            if sent < len(jobs):
+                self.slots.refused(slot, len(jobs) - sent, now)
 
     def take_back(self, slot: Slot, now: float) -> None:
         """Makes what the child has not begun wait in the pool again."""
-        self.slots.taken_back(slot, self._living[slot.serial].process.take_back(), now)
+        numbers = self._living[slot.serial].process.take_back()
+        if numbers:
+            self.slots.taken_back(slot, numbers, now)
 
     def stop_expired(self, now: float) -> None:
         """Has the children killed whose job is over its time limit."""
@@ -140,10 +155,13 @@ class Children:
     # What children say
 
     def hear(self, child: Child) -> int:
-        """Takes in a bounded part of what a child has sent; returns how many packets."""
+        """Takes in a bounded part of what a child has told; returns how many packets."""
+        return self._hear(child, child.process.reports.heard())
+
+    def _hear(self, child: Child, told: Iterator[bytes]) -> int:
         taken = 0
         try:
-            for packet in child.process.packets():
+            for packet in told:
                 taken += 1
                 self._take(child, packet)
         except packets.BadPacket as error:
@@ -176,14 +194,14 @@ class Children:
             raise packets.BadPacket("it is of no known kind")
 
     def _take_outcome(self, child: Child, outcome: packets.Outcome) -> None:
-        began_at, ended_at = outcome.began_at, outcome.ended_at
-        placed = self.slots.ended(child.slot, outcome.number, ended_at, ended_at - began_at) if child.slot else None
+        number, began_at, ended_at, result, failure, retryable, left_out = outcome
+        placed = self.slots.ended(child.slot, number, ended_at, ended_at - began_at) if child.slot else None
         if placed is None:
             raise packets.BadPacket("it is the outcome of another job")
         child.useful = True
         self._fruitless = 0
-        self._note_left_out(child, placed, outcome.left_out)
-        self.messages.append(Ended(placed.job, outcome.result, outcome.failure, outcome.retryable, began_at, ended_at))
+        self._note_left_out(child, placed, left_out)
+        self.messages.append(Ended(placed.job, result, failure, retryable, began_at, ended_at))
 
     def _take_broken(self, kind: str, text: str) -> None:
         if not self._has_begun:
@@ -218,6 +236,7 @@ class Children:
         child = self._living[number]
         while self.hear(child):
             continue
+        self._hear(child, child.process.reports.last_words())
         for stream, lines in child.process.rest_of_output():
             self._show_piped(child, stream, lines)
         reason = child.fault or reason

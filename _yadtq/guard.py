@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-# What the parent asks: start child N (with its socket, stdout and stderr), live until, kill child N, end all.
+# What the parent asks: start child N (with the descriptors that it gets), live until, kill child N, end all.
 SPAWN, CONFIRM, KILL, FIRE = b"S", b"C", b"K", b"F"
 # What the guard tells: child N runs (with a descriptor of its process), child N is dead, all children die now.
 BORN, DEAD, FIRED = b"B", b"D", b"F"
@@ -29,7 +29,7 @@ NUMBER = struct.Struct("<cQ")
 INSTANT = struct.Struct("<cd")
 DEATH = struct.Struct("<cQi")
 MESSAGE_BYTES = 200
-_THREE_DESCRIPTORS = socket.CMSG_SPACE(3 * array.array("i").itemsize)
+_FIVE_DESCRIPTORS = socket.CMSG_SPACE(5 * array.array("i").itemsize)
 NOT_STARTED = -1
 
 DEADLINE, PARENT_GONE, ASKED = "its deadline passed", "its parent is gone", "its parent asked"
@@ -52,7 +52,7 @@ def send(link: socket.socket, message: bytes, descriptors: Sequence[int] = ()) -
 def receive(link: socket.socket) -> tuple[bytes, list[int]]:
     """The next message and its descriptors, without waiting; b'' at the end. (socket.recv_fds ignores its flags.)"""
     flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-    message, ancillary, _, _ = link.recvmsg(MESSAGE_BYTES, _THREE_DESCRIPTORS, flags)
+    message, ancillary, _, _ = link.recvmsg(MESSAGE_BYTES, _FIVE_DESCRIPTORS, flags)
     descriptors = array.array("i")
     for _, _, data in ancillary:
         descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
@@ -203,13 +203,14 @@ def _become_child(command: list[str], guard: int, number: int, descriptors: list
         for each in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(each, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        link, stdout, stderr = descriptors
+        *links, stdout, stderr = descriptors
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
-        os.set_inheritable(link, True)
+        for link in links:
+            os.set_inheritable(link, True)
         environment = {**os.environ, _MARK: f"{guard}-{number}"}
-        os.execve(command[0], [*command, str(link)], environment)  # noqa: S606 - no shell is wanted
+        os.execve(command[0], [*command, *map(str, links)], environment)  # noqa: S606 - no shell is wanted
     except BaseException as error:
         os.write(2, f"the process could not be started: {error}\n".encode())
     finally:

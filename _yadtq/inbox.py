@@ -9,7 +9,10 @@ class Stop:
 
 
 class Inbox:
-    """Many put, one takes. `put` may be called from a signal handler."""
+    """Many put, one takes. `put` may be called from a signal handler.
+
+    A list that is put counts as its messages: many come at the price of one, and wake the taker once.
+    """
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
@@ -20,9 +23,13 @@ class Inbox:
         """All that has come, waiting at most so long for the first."""
         found, self._kept = self._kept, []
         try:
-            found.append(self._queue.get(timeout=seconds) if seconds > 0 and not found else self._queue.get_nowait())
+            put = self._queue.get(timeout=seconds) if seconds > 0 and not found else self._queue.get_nowait()
             while True:
-                found.append(self._queue.get_nowait())
+                if isinstance(put, list):
+                    found += put
+                else:
+                    found.append(put)
+                put = self._queue.get_nowait()
         except queue.Empty:
             return found
 

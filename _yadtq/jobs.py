@@ -3,13 +3,12 @@
 Instants are seconds of CLOCK_MONOTONIC, which all processes of a machine share.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from _yadtq.failure import Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One claimed task. claim: unique within the pool. args, kwargs: JSON texts. time_limit: seconds; 0: none."""
 
     claim: str
@@ -21,8 +20,7 @@ class Job:
     time_limit: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """The handler came to its end.
 
     result: JSON text; None where it failed. retryable: whether the failure may pass.
@@ -36,8 +34,7 @@ class Ended:
     ended_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Crashed:
+class Crashed(NamedTuple):
     """The child died of itself while it ran the job. It is reaped. reason: for a person."""
 
     job: Job
@@ -46,8 +43,7 @@ class Crashed:
     ended_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class TimedOut:
+class TimedOut(NamedTuple):
     """The job ran longer than its limit; its child was killed and is reaped."""
 
     job: Job
@@ -55,8 +51,7 @@ class TimedOut:
     ended_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(NamedTuple):
     """The job did not end, through no fault of its own. Its child is reaped. begun: whether it may have started."""
 
     job: Job
@@ -65,8 +60,7 @@ class Interrupted:
     begun: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Printed:
+class Printed(NamedTuple):
     """A line that was printed while a task ran ('' when none did). stream: stdout or stderr. Not escaped."""
 
     task_id: str
@@ -74,8 +68,7 @@ class Printed:
     line: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """The guard is gone, and all children are dead and reaped. Nothing starts any more until there is a new pool."""
 
     reason: str

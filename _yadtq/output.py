@@ -78,6 +78,7 @@ class LineWriter(io.RawIOBase):
     """The bytes under sys.stdout or sys.stderr of a child. Hands each complete line on.
 
     `fileno` is the real descriptor, for programs that a handler starts: what they print comes through a pipe.
+    is_touched: something was written since the last `finish`, or it was closed.
     """
 
     def __init__(self, number: int, send: Callable[[int, list[str]], None]) -> None:
@@ -85,6 +86,7 @@ class LineWriter(io.RawIOBase):
         self._number = number
         self._send = send
         self._lines = Lines()
+        self.is_touched = False
 
     def writable(self) -> bool:
         return True
@@ -93,6 +95,7 @@ class LineWriter(io.RawIOBase):
         return self._number
 
     def write(self, data: Any) -> int:
+        self.is_touched = True
         taken = bytes(data)
         lines = self._lines.feed(taken)
         if lines:
@@ -101,13 +104,18 @@ class LineWriter(io.RawIOBase):
 
     def finish(self) -> None:
         """Hands on a line that has begun and not ended."""
+        self.is_touched = False
         lines = self._lines.rest()
         if lines:
             self._send(self._number, lines)
 
+    def close(self) -> None:
+        self.is_touched = True
+        super().close()
+
 
 def text_stream(writer: LineWriter) -> io.TextIOWrapper:
-    """A text stream over `writer` that never raises for a character."""
+    """A text stream over `writer` that never raises for a character, and keeps nothing to itself."""
     # The stub asks for a buffered stream; the documentation does not, and an unbuffered one keeps lines in order.
     buffer: Any = writer
-    return io.TextIOWrapper(buffer, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    return io.TextIOWrapper(buffer, encoding="utf-8", errors="backslashreplace", write_through=True)

@@ -1,8 +1,7 @@
-"""The packets between a pool and its children: one job, one outcome or some printed lines each.
+"""The packets between a pool and its children: some jobs, one outcome or some printed lines each.
 
-A packet begins with its kind (one byte) and the number of the job that it is about (0: none), so that a job can be
-recognised when it is taken back unread. A large one travels in a memory file: the packet then holds just this head,
-with the kind in lower case, and the file's descriptor.
+A packet begins with its kind (one byte) and the number of the job that it is about (0: none). A large one travels in a
+memory file: what is sent then is just this head, with the kind in lower case, and the file's descriptor.
 """
 
 import array
@@ -10,23 +9,25 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from _yadtq.failure import Failure
 from _yadtq.jobs import Job
 
-SETUP, JOB = b"S", b"J"
+SETUP, JOBS = b"S", b"J"
 READY, BROKEN, OUTCOME, PRINTED, FULL = b"R", b"B", b"O", b"P", b"F"
 
 HEAD = struct.Struct("<cQ")
-_JOB = struct.Struct("<cQIIII")
+_JOBS = struct.Struct("<cQI")
+_JOB = struct.Struct("<QIIIII")
 _OUTCOME = struct.Struct("<cQddBI")
 _PRINTED = struct.Struct("<cQB")
 _SUCCEEDED, _RETRYABLE = 1, 2
 # Larger packets would fill a socket's buffer (about 200 KB) with a few jobs.
 INLINE_BYTES = 32_000
+# Jobs share a packet up to this size: with characters of four bytes, too, it needs no memory file.
+_SHARED_CHARACTERS = 7_000
 _ONE_DESCRIPTOR = socket.CMSG_SPACE(array.array("i").itemsize)
 
 
@@ -34,8 +35,18 @@ class BadPacket(Exception):
     """A packet that the other side cannot have meant."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Work(NamedTuple):
+    """A job as its child gets it."""
+
+    number: int
+    attempt: int
+    task_id: str
+    task: str
+    args: str
+    kwargs: str
+
+
+class Outcome(NamedTuple):
     """How job `number` ended. result: JSON text, or None with the failure. left_out: printed lines not sent."""
 
     number: int
@@ -96,30 +107,53 @@ def _whole(head: bytes, descriptors: list[int]) -> bytes:
     return packet
 
 
-def pack_job(number: int, job: Job) -> bytes:
-    """A job as its child gets it."""
-    parts = [text.encode("utf-8", "surrogatepass") for text in (job.task_id, job.task, job.args, job.kwargs)]
-    return b"".join((_JOB.pack(JOB, number, job.attempt, *map(len, parts[:3])), *parts))
+def pack_jobs(jobs: Iterable[tuple[int, Job]]) -> Iterator[tuple[int, bytes]]:
+    """Numbered jobs as their child gets them: packets, each after the number of jobs in it."""
+    heads: list[bytes] = []
+    texts: list[str] = []
+    first = size = 0
+    for number, job in jobs:
+        parts = (job.task_id, job.task, job.args, job.kwargs)
+        lengths = [len(part) for part in parts]
+        added = sum(lengths) + _JOB.size
+        if heads and size + added > _SHARED_CHARACTERS:
+            yield len(heads), _jobs_packet(first, heads, texts)
+            heads, texts, size = [], [], 0
+        first = first if heads else number
+        heads.append(_JOB.pack(number, job.attempt, *lengths))
+        texts += parts
+        size += added
+    if heads:
+        yield len(heads), _jobs_packet(first, heads, texts)
 
 
-def unpack_job(packet: bytes) -> tuple[int, int, str, str, str, str]:
-    """→ number, attempt, task id, task, args, kwargs."""
-    _, number, attempt, *lengths = _JOB.unpack_from(packet)
-    texts, start = [], _JOB.size
-    for length in (*lengths, len(packet)):
-        texts.append(packet[start : start + length].decode("utf-8", "surrogatepass"))
-        start += length
-    task_id, task, args, kwargs = texts
-    return number, attempt, task_id, task, args, kwargs
+def _jobs_packet(first: int, heads: list[bytes], texts: list[str]) -> bytes:
+    head = _JOBS.pack(JOBS, first, len(heads))
+    return b"".join((head, *heads, "".join(texts).encode("utf-8", "surrogatepass")))
+
+
+def unpack_jobs(packet: bytes) -> Iterator[Work]:
+    """The jobs of a packet, in order."""
+    count: int = _JOBS.unpack_from(packet)[2]
+    heads_end = _JOBS.size + count * _JOB.size
+    text = packet[heads_end:].decode("utf-8", "surrogatepass")
+    start = 0
+    for number, attempt, *lengths in _JOB.iter_unpack(packet[_JOBS.size : heads_end]):
+        middle = start + lengths[0]
+        args = middle + lengths[1]
+        kwargs = args + lengths[2]
+        end = kwargs + lengths[3]
+        yield Work(number, attempt, text[start:middle], text[middle:args], text[args:kwargs], text[kwargs:end])
+        start = end
 
 
 def pack_outcome(outcome: Outcome) -> bytes:
     """An outcome as the pool gets it."""
-    flags = (_SUCCEEDED if outcome.failure is None else 0) | (_RETRYABLE if outcome.retryable else 0)
-    head = _OUTCOME.pack(OUTCOME, outcome.number, outcome.began_at, outcome.ended_at, flags, outcome.left_out)
-    if outcome.failure is None:
-        return head + (outcome.result or "null").encode()
-    failure = outcome.failure
+    number, began_at, ended_at, result, failure, retryable, left_out = outcome
+    flags = (_SUCCEEDED if failure is None else 0) | (_RETRYABLE if retryable else 0)
+    head = _OUTCOME.pack(OUTCOME, number, began_at, ended_at, flags, left_out)
+    if failure is None:
+        return head + (result or "null").encode()
     texts = (failure.type, failure.message, failure.traceback)
     # A lone half of a character pair could be neither stored nor shown.
     return head + json.dumps([text.encode("utf-8", "backslashreplace").decode() for text in texts]).encode()
@@ -131,7 +165,7 @@ def unpack_outcome(packet: bytes) -> Outcome:
         _, number, began_at, ended_at, flags, left_out = _OUTCOME.unpack_from(packet)
         content = packet[_OUTCOME.size :].decode()
         if flags & _SUCCEEDED:
-            return Outcome(number, began_at, ended_at, content, left_out=left_out)
+            return Outcome(number, began_at, ended_at, content, None, False, left_out)
         failure = Failure(*json.loads(content))
     except (struct.error, ValueError, TypeError) as error:
         raise BadPacket(str(error)) from error

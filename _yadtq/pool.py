@@ -28,14 +28,15 @@ CLOSE_SECONDS = 5.0
 class Pool:
     """`size` children, one task at a time each, and their guard. Its methods are for one thread.
 
-    handlers: by task name. post: takes the pool's messages, in this thread and in the reader's; must not block.
+    handlers: by task name. post: takes some of the pool's messages at once, in this thread and in the reader's; must
+    not block.
     """
 
     def __init__(
         self,
         handlers: Mapping[str, Handler],
         size: int,
-        post: Callable[[PoolMessage], None],
+        post: Callable[[list[PoolMessage]], None],
         clock: Clock | None = None,
     ) -> None:
         self._handlers = dict(handlers)

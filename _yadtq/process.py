@@ -1,7 +1,7 @@
 """The pool's ends of the processes that it started: the guard, and each child.
 
-Nothing here blocks. What is sent to a child waits in the socket that the child reads; the pool holds a duplicate of the
-child's end, so that it can read back what the child has not read. Who reads a packet has it: child or pool, never both.
+Nothing here blocks. Jobs wait in the socket that the child reads, until their numbers, which come through a pipe, let
+it begin them (starts.py); what it has to tell comes through another pipe (reports.py).
 """
 
 import contextlib
@@ -12,19 +12,20 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from _yadtq import guard, packets
 from _yadtq.jobs import Job
 from _yadtq.output import Lines
+from _yadtq.reports import Reports
+from _yadtq.starts import MOST_NUMBERS, Starts
 
 # Bounds the work of one round, so that the other children get their turn.
-_ROUND_PACKETS = 64
 _OUTPUT_BYTES = 65536
 _PIPE_READS = 16
-_DESCRIPTORS_A_CHILD, _OTHER_DESCRIPTORS = 6, 256
+_DESCRIPTORS_A_CHILD, _OTHER_DESCRIPTORS = 10, 256
 _PACKAGE_FOLDER = str(Path(__file__).resolve().parent.parent)
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from _yadtq.child import main; main()"
 
@@ -142,7 +143,8 @@ class GuardProcess:
 class ChildProcess:
     """One child as its pool sees it.
 
-    number: its name. job packets are sent under the pool's lock; `packets` and `output` belong to the reader thread.
+    number: its name. reports: what it tells; that and `output` belong to the reader thread. Jobs are sent under the
+    pool's lock.
     """
 
     def __init__(self, number: int, setup: bytes) -> None:
@@ -152,7 +154,8 @@ class ChildProcess:
         self._near.setblocking(False)
         # The child shares this mode: it waits for packets. Here each call says for itself that it does not.
         self._far.setblocking(True)
-        self._receiver = packets.Receiver(self._near)
+        self._starts = Starts()
+        self.reports = Reports(self._near)
         self.pipes: dict[int, int] = {}  # reading end → the child's descriptor
         self._write_ends: list[int] = []
         self._lines = {1: Lines(), 2: Lines()}
@@ -165,44 +168,34 @@ class ChildProcess:
         self.is_ready = False
         packets.send(self._near, setup)
 
-    def fileno(self) -> int:
-        return self._near.fileno()
-
     @property
     def far_ends(self) -> tuple[int, ...]:
-        """What the child gets: its socket, stdout and stderr."""
-        return (self._far.fileno(), *self._write_ends)
+        """What the child gets: its socket, the pipes of numbers and reports, stdout and stderr."""
+        return (self._far.fileno(), self._starts.far_end, self.reports.far_end, *self._write_ends)
 
     def handed_over(self) -> None:
         """The guard has the far ends; ours of the pipes would hide that the child has closed its own."""
         while self._write_ends:
             os.close(self._write_ends.pop())
 
-    def send(self, number: int, job: Job) -> bool:
-        """Hands a job over; False when the child's socket takes no more now."""
-        try:
-            packets.send(self._near, packets.pack_job(number, job))
-        except OSError:
-            return False  # full, or no descriptor free for a large job: tried again later
-        return True
+    def send(self, jobs: Sequence[tuple[int, Job]]) -> int:
+        """Hands over numbered jobs, in order; returns how many. Those behind may never begin, and are sent anew."""
+        sent = 0
+        with contextlib.suppress(OSError):  # full, or no descriptor free for a large job: tried again later
+            for count, packet in packets.pack_jobs(jobs[:MOST_NUMBERS]):
+                packets.send(self._near, packet)
+                sent += count
+        return sent if self._starts.permit([number for number, _ in jobs[:sent]]) else 0
 
     def take_back(self) -> set[int]:
-        """Reads back every job that the child has not read; returns their numbers."""
-        numbers: set[int] = set()
-        while True:
-            try:
-                head = self._far.recv(packets.HEAD.size, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return numbers
-            numbers.add(packets.HEAD.unpack(head)[1])
+        """Takes the right to begin from every job that the child has not begun; returns their numbers."""
+        return self._starts.take_back()
 
-    def packets(self, limit: int = _ROUND_PACKETS) -> Iterator[bytes]:
-        """What the child has sent, up to `limit` packets. Raises BadPacket."""
-        for _ in range(limit):
-            try:
-                yield self._receiver.receive()
-            except BlockingIOError:
-                return
+    def clear(self) -> None:
+        """Makes room in the socket. Only while the child may begin nothing, for then it reads no job either."""
+        with contextlib.suppress(BlockingIOError):
+            while self._far.recv(1, socket.MSG_DONTWAIT):
+                continue
 
     def output(self, pipe: int) -> list[str] | None:
         """The next lines that came through a pipe without sys.stdout; None when it has ended."""
@@ -241,8 +234,8 @@ class ChildProcess:
         self.handed_over()
         for pipe in list(self.pipes):
             self.close_pipe(pipe)
-        self._near.close()
-        self._far.close()
+        for each in (self._near, self._far, self._starts, self.reports):
+            each.close()
         if self.handle >= 0:
             os.close(self.handle)
             self.handle = -1

@@ -1,6 +1,7 @@
 """The reader thread of a pool: hears the guard and the children, and posts what came of the jobs."""
 
 import threading
+import time
 from collections.abc import Callable, Collection
 from functools import partial
 
@@ -20,12 +21,14 @@ PIPES_FIRST, CHILDREN_NEXT, GUARD_LAST = 0, 1, 2
 class Reader(threading.Thread):
     """Lives as long as the guard. What is public here is for the pool, which takes `lock` for it.
 
-    lock: guards all that is public here; notified when a child is ready or everything has ended.
+    lock: guards all that is public here; notified after whatever has changed.
     live_until: seconds of CLOCK_BOOTTIME until which children may live; None: not confirmed yet.
     is_over: all processes are dead. unposted: outcomes that have left `children` and are not posted yet.
     """
 
-    def __init__(self, names: Collection[str], setup: bytes, post: Callable[[PoolMessage], None], clock: Clock) -> None:
+    def __init__(
+        self, names: Collection[str], setup: bytes, post: Callable[[list[PoolMessage]], None], clock: Clock
+    ) -> None:
         """Starts the guard's process; `start` then starts the thread. Raises OSError."""
         super().__init__(name="pool-reader", daemon=True)
         self.lock = threading.Condition(threading.Lock())
@@ -37,6 +40,7 @@ class Reader(threading.Thread):
         self.unposted = 0
         self._post = post
         self._clock = clock
+        self._guard_has_ended = False
         self._watch = Watch()
         self._watch.add(self.guarding.fileno(), GUARD_LAST, self._hear_guard)
 
@@ -54,8 +58,9 @@ class Reader(threading.Thread):
 
     def publish(self, messages: list[PoolMessage]) -> None:
         """Posts messages that were `taken`. Without the lock."""
-        for message in messages:
-            self._post(message)
+        if not messages:
+            return
+        self._post(messages)
         outcomes = _outcomes(messages)
         if outcomes:
             with self.lock:
@@ -75,50 +80,44 @@ class Reader(threading.Thread):
     def _serve(self) -> None:
         check_at = 0.0
         while not self.is_over:
-            for action in self._watch.ready(GUARD_CHECK_SECONDS):
-                action()
+            pause = self._round(self._watch.wait(GUARD_CHECK_SECONDS))
             now = self._clock.monotonic()
             if now >= check_at and not self.is_over:
                 check_at = now + GUARD_CHECK_SECONDS
                 self._check_guard()
+            if pause:
+                time.sleep(pause)
+
+    def _round(self, readable: Collection[int]) -> float:
+        """Hears whoever has something to tell; returns seconds for which the next may gather."""
+        with self.lock:
+            for action in self._watch.actions(readable):
+                action()
+            self.children.balance(self._clock.monotonic())
+            self.lock.notify_all()
+            messages = self.taken()
+            pause = self.children.slots.gather_seconds()
+        self.publish(messages)
+        if self._guard_has_ended:
+            self._end("")
+        return pause
 
     def _watch_child(self, child: Child) -> None:
-        """Called in either thread, under the lock."""
-        self._watch.add(child.process.fileno(), CHILDREN_NEXT, partial(self._hear_child, child))
+        """Called in either thread, under the lock. What it adds here and below is called under the lock too."""
+        self._watch.add(child.process.reports.fileno(), CHILDREN_NEXT, partial(self.children.hear, child))
         for pipe in child.process.pipes:
             self._watch.add(pipe, PIPES_FIRST, partial(self._hear_pipe, child, pipe))
 
-    def _hear_child(self, child: Child) -> None:
-        with self.lock:
-            was_open = len(self.children.slots.open)
-            self.children.hear(child)
-            self.children.balance(self._clock.monotonic())
-            if self.children.broken or len(self.children.slots.open) > was_open:
-                self.lock.notify_all()
-            messages = self.taken()
-        self.publish(messages)
-
     def _hear_pipe(self, child: Child, pipe: int) -> None:
-        with self.lock:
-            if not self.children.hear_pipe(child, pipe):
-                self._watch.remove(pipe)
-            messages = self.taken()
-        self.publish(messages)
+        if not self.children.hear_pipe(child, pipe):
+            self._watch.remove(pipe)
 
     def _hear_guard(self) -> None:
-        has_ended = False
-        with self.lock:
-            try:
-                for event in self.guarding.receive():
-                    self._heed(event)
-            except EOFError:
-                has_ended = True
-            self.children.balance(self._clock.monotonic())
-            messages = self.taken()
-            self.lock.notify_all()
-        self.publish(messages)
-        if has_ended:
-            self._end("")
+        try:
+            for event in self.guarding.receive():
+                self._heed(event)
+        except EOFError:
+            self._guard_has_ended = True
 
     def _heed(self, event: Born | Dead | Fired) -> None:
         match event:
@@ -131,7 +130,7 @@ class Reader(threading.Thread):
                 self.children.ending = self.children.ending or f"its guard has fired: {reason}"
 
     def _unwatch(self, child: Child) -> None:
-        for descriptor in (child.process.fileno(), *child.process.pipes):
+        for descriptor in (child.process.reports.fileno(), *child.process.pipes):
             self._watch.remove(descriptor)
 
     def _check_guard(self) -> None:

@@ -1,9 +1,9 @@
 """Which job goes to which child, and when: decisions only, no processes.
 
 A pool holds jobs in two places. `Slots.waiting` belongs to nobody yet. A slot's `jobs` were handed to its child; the
-child runs the first, and the others, which it has not begun, can be taken back. Small jobs are handed over ahead, so
-that a child never waits for the next; a job that may take long, or whose run time is unknown, goes to a free child
-alone, and nothing goes behind it.
+child runs the first, and the others, which it has not begun, can be taken back. Small jobs are handed over ahead and
+many at once, so that a child never waits for the next, and none is woken for what another does in a moment; a job that
+may take long, or whose run time is unknown, goes to a free child alone, and nothing goes behind it.
 
 All run times are seconds, all instants seconds of CLOCK_MONOTONIC.
 """
@@ -11,7 +11,7 @@ All run times are seconds, all instants seconds of CLOCK_MONOTONIC.
 import heapq
 import math
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from _yadtq.jobs import Job
@@ -24,6 +24,12 @@ HORIZON_SECONDS = 0.006
 OVERRUN_SECONDS = 0.005
 # While a child is free, no other keeps more expected work than this.
 UNEVEN_SECONDS = 0.001
+# Expected work that one child gets before the next one gets any: less than that, or it would be taken back at once.
+BATCH_SECONDS = 0.0009
+# How long outcomes may gather while the children have enough to do.
+GATHER_SECONDS = 0.0005
+# Less is no gain: the processor's timer is no more exact.
+_LEAST_GATHER_SECONDS = 0.0001
 # A job that is expected to wait longer than this had better go to another worker. Not less: on a busy machine a child
 # may get no processor for so long, and the other workers there are no better off.
 PATIENCE_SECONDS = 0.05
@@ -167,35 +173,50 @@ class Slots:
         small = int(seconds / self.estimates.mix) if self.estimates.mix and seconds > 0 else 0
         return min(MOST_JOBS, max(0, free - len(self.waiting), small))
 
-    def hand_over(self, now: float) -> Iterator[tuple[Slot, Placed]]:
-        """Moves jobs from `waiting` to slots, in order, to whom is expected to be free first.
+    def hand_over(self, now: float) -> Iterator[tuple[Slot, Sequence[Placed]]]:
+        """Moves jobs from `waiting` to slots, in order, some at once to whom is expected to be free first.
 
-        Whoever iterates sends each to its child, and calls `refused` when the child's socket is full.
+        Whoever iterates sends them to the child, and calls `refused` when its socket does not take all.
         """
+        if not self.waiting:
+            return
         free_in = [
             (slot.remaining(now), slot.serial) for slot in self._open.values() if not slot.doomed and not slot.full
         ]
         heapq.heapify(free_in)
         while self.waiting and free_in:
             remaining, serial = free_in[0]
-            slot, placed = self._open[serial], self.waiting[0]
-            placed.expected = self.estimates.expected(placed.job.task)
-            if slot.jobs and (placed.expected is None or remaining + placed.expected > AHEAD_SECONDS):
+            slot = self._open[serial]
+            batch, after = self._batch(slot, remaining, now)
+            if not batch:
                 return
-            slot.push(self.waiting.popleft(), now)
-            yield slot, placed
+            yield slot, batch
             if slot.full:
                 heapq.heappop(free_in)
             else:
-                after = math.inf if placed.expected is None else remaining + placed.expected
                 heapq.heapreplace(free_in, (after, serial))
 
-    def refused(self, slot: Slot, now: float) -> None:
-        """Undoes the last hand-over: the child's socket did not take it."""
-        *kept, last = slot.jobs
-        slot.keep(deque(kept), now)
+    def _batch(self, slot: Slot, remaining: float, now: float) -> tuple[Sequence[Placed], float]:
+        """Moves to a slot what it gets at once; returns that, and when the slot is then expected to be free."""
+        batch: list[Placed] = []
+        limit, after = AHEAD_SECONDS, remaining
+        while self.waiting:
+            placed = self.waiting[0]
+            expected = placed.expected = self.estimates.expected(placed.job.task)
+            if slot.jobs and (expected is None or after + expected > limit):
+                break
+            slot.push(self.waiting.popleft(), now)
+            batch.append(placed)
+            after += math.inf if expected is None else expected
+            limit = min(AHEAD_SECONDS, remaining + BATCH_SECONDS)
+        return batch, after
+
+    def refused(self, slot: Slot, count: int, now: float) -> None:
+        """Undoes the last part of a hand-over: the child's socket did not take so many."""
+        jobs = list(slot.jobs)
+        slot.keep(deque(jobs[:-count]), now)
         slot.full = True
-        self.waiting.appendleft(last)
+        self.waiting.extendleft(reversed(jobs[-count:]))
 
     def ended(self, slot: Slot, number: int, ended_at: float, seconds: float) -> Placed | None:
         """Removes the job that a child has ended; None when the child runs another one."""
@@ -233,6 +254,17 @@ class Slots:
     @staticmethod
     def _overrun(slot: Slot, now: float) -> bool:
         return slot.elapsed(now) > (slot.jobs[0].expected or 0.0) + OVERRUN_SECONDS
+
+    def gather_seconds(self) -> float:
+        """How long outcomes may gather unheard: no child runs out of work meanwhile, none is awaited that is alone.
+
+        While more waits, whoever is free first counts; else only the outcomes are late, for whom is free last.
+        """
+        behind = [slot.behind for slot in self._open.values() if len(slot.jobs) > 1 and not slot.doomed]
+        if not behind:
+            return 0.0
+        seconds = min(GATHER_SECONDS, min(behind) if self.waiting else max(behind))
+        return seconds if seconds > _LEAST_GATHER_SECONDS else 0.0
 
     def expired(self, now: float) -> list[Slot]:
         """Slots whose running job is over its time limit."""

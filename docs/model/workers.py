@@ -237,7 +237,7 @@ def _parent_steps(world: World, state: State, index: int) -> Iterator[Step]:
 
 
 def _recall(world: World, state: State, index: int) -> State:
-    """Who reads a packet has it: the child or the parent, never both (rule recall)."""
+    """Who reads a job's number has it: the child or the parent, never both (rule recall)."""
     worker, jobs = state.workers[index], []
     for job in worker.jobs:
         if job.phase == "sent" and "recall" not in world.rules:

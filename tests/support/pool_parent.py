@@ -12,7 +12,7 @@ from pathlib import Path
 
 from _yadtq.jobs import Job, Lost, PoolMessage
 from _yadtq.pool import Pool
-from tests.support.pools import handlers, marks
+from tests.support.pools import handlers, into, marks
 
 CHILDREN = 2
 
@@ -20,7 +20,7 @@ CHILDREN = 2
 def main() -> None:
     path, live_seconds = Path(sys.argv[1]), float(sys.argv[2])
     inbox: queue.Queue[PoolMessage] = queue.Queue()
-    pool = Pool(handlers(), CHILDREN, inbox.put)
+    pool = Pool(handlers(), CHILDREN, into(inbox))
     pool.start()
     pool.confirm(time.clock_gettime(time.CLOCK_BOOTTIME) + live_seconds)
     arguments = json.dumps([str(path), 600])

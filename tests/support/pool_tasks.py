@@ -1,6 +1,7 @@
 """Handlers that the tests of the process pool run in its children."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import stat
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +29,7 @@ def nap(seconds: float) -> float:
     return seconds
 
 
-def mark(path: str, number: int) -> int:
+def mark(path: str, number: int, *, padding: str = "") -> int:
     """Leaves proof that it ran: a line in a file."""
     with open(path, "a", encoding="ascii") as file:
         file.write(f"{number}\n")
@@ -188,16 +190,36 @@ def close_stdout() -> None:
     sys.stdout.close()
 
 
-def ruin_socket() -> None:
-    os.closerange(3, 64)
+def ruin_links() -> None:
+    os.closerange(3, 1000)
 
 
-def garble_socket() -> None:
-    """Sends the pool what it cannot understand."""
-    for name in os.listdir("/proc/self/fd"):
-        if os.path.exists(f"/proc/self/fd/{name}") and stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-            os.write(int(name), b"Zgarbage")
+def _links(is_kind: Callable[[int], bool]) -> list[int]:
+    """The descriptors of this kind that the process has beyond the usual three."""
+    names = [name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")]
+    return [int(name) for name in names if int(name) > 2 and is_kind(os.fstat(int(name)).st_mode)]
+
+
+def garble_pipe(garbage: str) -> None:
+    """Tells the pool what it cannot understand."""
+    for link in _links(stat.S_ISFIFO):
+        with contextlib.suppress(OSError):  # the one from which it reads
+            os.write(link, garbage.encode())
     time.sleep(60)
+
+
+def garble_socket() -> str:
+    """The same beside the pipe, where its large result should be."""
+    for link in _links(stat.S_ISSOCK):
+        os.write(link, b"Zgarbage")
+    return "x" * 10_000
+
+
+def open_after_closing(path: str) -> None:
+    """Closes all descriptors that are usual, and has another file in their place."""
+    os.closerange(3, 64)
+    while os.open(path, os.O_RDWR | os.O_CREAT) < 63:
+        continue
 
 
 def modules() -> list[str]:

@@ -50,6 +50,16 @@ def await_death(process: int, seconds: float = 10.0) -> bool:
         os.close(handle)
 
 
+def into(inbox: "queue.Queue[PoolMessage]") -> Callable[[list[PoolMessage]], None]:
+    """Puts each of a pool's messages into a queue."""
+
+    def post(messages: list[PoolMessage]) -> None:
+        for message in messages:
+            inbox.put(message)
+
+    return post
+
+
 class Driver:
     """Plays the worker's part. `messages`: all that were received, in order."""
 
@@ -122,7 +132,7 @@ def running_pool(
 ) -> Iterator[Driver]:
     """A started, confirmed pool; closed at the end."""
     inbox: queue.Queue[PoolMessage] = queue.Queue()
-    pool = Pool(handlers(*functions), size, inbox.put)
+    pool = Pool(handlers(*functions), size, into(inbox))
     pool.start()
     try:
         pool.confirm(SystemClock().boottime() + live_seconds)

@@ -11,7 +11,7 @@ import pytest
 
 from _yadtq.jobs import Crashed, Ended, Interrupted, Job, Lost, PoolMessage
 from _yadtq.pool import Pool
-from tests.support.pools import Driver, handlers, running_pool
+from tests.support.pools import Driver, handlers, into, running_pool
 
 
 @pytest.fixture
@@ -105,6 +105,27 @@ def test_thousands_of_jobs_all_come_back(driver: Driver) -> None:
     assert results == {job.claim: str(number) for number, job in enumerate(jobs)}
 
 
+def test_outcomes_of_small_jobs_are_posted_many_at_once() -> None:
+    posted: list[list[PoolMessage]] = []
+    pool = Pool(handlers(), 2, posted.append)
+    pool.start()
+    try:
+        pool.confirm(time.clock_gettime(time.CLOCK_BOOTTIME) + 100)
+        count = sent = 0
+        while count < 4000:
+            room = min(pool.room(), 4000 - sent)
+            pool.submit([Job(f"c{sent + n}", "id", "add", "[1]", "{}", 1) for n in range(room)])
+            sent += room
+            pool.tick()
+            count = sum(map(len, list(posted)))
+    finally:
+        pool.close()
+    assert {message.job.claim for each in posted for message in each if isinstance(message, Ended)} == {
+        f"c{number}" for number in range(4000)
+    }
+    assert len(posted) < 1000
+
+
 def test_no_descriptor_is_left_open() -> None:
     def opened() -> int:
         return len(os.listdir("/proc/self/fd"))
@@ -149,7 +170,7 @@ def test_abort_ends_every_job_and_the_pool(tmp_path: Path, driver: Driver) -> No
 
 def test_close_gives_back_what_is_inside_and_may_be_repeated() -> None:
     inbox: queue.Queue[PoolMessage] = queue.Queue()
-    pool = Pool(handlers(), 1, inbox.put)
+    pool = Pool(handlers(), 1, into(inbox))
     pool.close()
     pool.start()
     pool.confirm(time.clock_gettime(time.CLOCK_BOOTTIME) + 100)

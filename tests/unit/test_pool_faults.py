@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,11 +30,13 @@ def test_a_handler_that_holds_the_gil_disturbs_nobody(tmp_path: Path) -> None:
         ("leave", (7,), "code 7"),
         ("leave", (0,), "code 0"),
         ("segfault", (), "SIGSEGV"),
-        ("ruin_socket", (), "code 1"),
-        ("garble_socket", (), "cannot be read"),
+        ("ruin_links", (), "code 1"),
+        ("garble_pipe", ("Zgarbage",), "cannot be read"),
+        ("garble_pipe", ("\x09\x00Zgarbage1",), "cannot be read"),
+        ("garble_pipe", ("\x00\x00",), "cannot be read"),
     ],
 )
-def test_a_child_that_dies_costs_its_own_job_only(task: str, args: tuple[int, ...], reason: str) -> None:
+def test_a_child_that_dies_costs_its_own_job_only(task: str, args: tuple[Any, ...], reason: str) -> None:
     with running_pool() as driver:
         other = driver.submit("nap", 0.5)
         outcome = driver.outcome(driver.submit(task, *args))
@@ -41,6 +44,22 @@ def test_a_child_that_dies_costs_its_own_job_only(task: str, args: tuple[int, ..
         assert reason in outcome.reason
         assert isinstance(driver.outcome(other), Ended)
         assert driver.result("add", 1, 1) == 2
+
+
+def test_garbage_in_the_place_of_a_large_result_ends_the_child_and_the_result_counts() -> None:
+    with running_pool(1) as driver:
+        child, _ = driver.result("processes")
+        assert driver.result("garble_socket") == "x" * 10_000
+        assert await_death(child)
+        assert driver.result("processes")[0] != child
+
+
+def test_a_file_that_a_handler_opens_in_the_place_of_what_it_closed_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "opened"
+    with running_pool(1) as driver:
+        assert driver.result("open_after_closing", str(path)) is None
+        assert driver.result("big", 500_000) == "x" * 500_000
+        assert path.read_bytes() == b""
 
 
 def test_the_interpreter_says_where_it_crashed() -> None:

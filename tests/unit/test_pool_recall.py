@@ -1,6 +1,8 @@
 """Jobs that have not begun can be taken back, without any chance that they run as well."""
 
+import os
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -54,6 +56,39 @@ def test_recalled_jobs_are_all_that_had_not_begun(tmp_path: Path) -> None:
         assert driver.pool.held() == 1
         assert driver.ended(first).failure is None
         assert driver.pool.recall() == []
+
+
+def test_jobs_that_were_recalled_again_and_again_leave_a_child_that_serves(tmp_path: Path) -> None:
+    path = tmp_path / "marks"
+    with running_pool(1) as driver:
+        child, _ = driver.result("processes")
+        os.kill(child, signal.SIGSTOP)
+        recalled: list[Job] = []
+        for number in range(200):  # far more than its socket holds
+            job = driver.job("mark", str(path), number, padding="x" * 5000)
+            driver.pool.submit([job])
+            recalled += driver.pool.recall()
+        os.kill(child, signal.SIGCONT)
+        assert len(recalled) == 200
+        assert driver.pool.held() == 0
+        assert driver.run("mark", str(path), 7).failure is None
+        assert marks(path, 1) == [7]
+
+
+def test_a_job_that_comes_back_to_the_same_child_runs_once_and_in_its_turn(tmp_path: Path) -> None:
+    path = tmp_path / "marks"
+    with running_pool(1) as driver:
+        teach(driver, "mark", str(path), 0)
+        child, _ = driver.result("processes")
+        os.kill(child, signal.SIGSTOP)
+        jobs = [driver.job("mark", str(path), number) for number in range(1, 9)]
+        driver.pool.submit(jobs)
+        recalled = driver.pool.recall()
+        driver.pool.submit([*recalled[4:], *recalled[:4]])
+        os.kill(child, signal.SIGCONT)
+        for job in jobs:
+            driver.ended(job)
+        assert [number for number in marks(path, 1) if number] == [5, 6, 7, 8, 1, 2, 3, 4]
 
 
 def test_jobs_behind_one_that_turns_out_slow_go_to_a_free_child(tmp_path: Path) -> None:

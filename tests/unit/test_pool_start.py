@@ -17,6 +17,7 @@ from _yadtq.handlers import Handler, handler_of
 from _yadtq.jobs import PoolMessage, Printed
 from _yadtq.pool import Pool
 from tests.support import pool_tasks
+from tests.support.pools import into
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,7 +73,7 @@ def test_a_time_limit_must_be_seconds(limit: float) -> None:
 
 def start(handler: Handler) -> list[PoolMessage]:
     inbox: queue.Queue[PoolMessage] = queue.Queue()
-    pool = Pool({handler.name: handler}, 3, inbox.put)
+    pool = Pool({handler.name: handler}, 3, into(inbox))
     try:
         pool.start()
     finally:
@@ -151,7 +152,7 @@ def double(x):
 def work():
     context.refuse_while_importing()
     inbox = queue.Queue()
-    pool = Pool({"double": handler_of("double", double)}, 2, inbox.put)
+    pool = Pool({"double": handler_of("double", double)}, 2, lambda messages: [inbox.put(each) for each in messages])
     try:
         pool.start()
         pool.confirm(time.clock_gettime(time.CLOCK_BOOTTIME) + 60)
