@@ -1,4 +1,4 @@
-"""The rows of the benchmark that need YADTQ alone, at tiny sizes: they run, and measure what they should."""
+"""The rows of the benchmark at tiny sizes, without the other task queues: they run, and measure what they should."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,10 +7,19 @@ import pytest
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
-from benchmarks.rows import backlog, growth, payloads, small_jobs, workers
+from benchmarks.rows import backlog, growth, payloads, round_trip, small_jobs, submitting, throughput, workers
 from tests.support.measured_queue import private_servers
 
-ROWS = {4: small_jobs.measure, 5: growth.measure, 6: workers.measure, 7: payloads.measure, 8: backlog.measure}
+ROWS = {
+    1: throughput.measure,
+    2: round_trip.measure,
+    3: submitting.measure,
+    4: small_jobs.measure,
+    5: growth.measure,
+    6: workers.measure,
+    7: payloads.measure,
+    8: backlog.measure,
+}
 
 
 @pytest.fixture(scope="module")
