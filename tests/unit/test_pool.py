@@ -11,6 +11,7 @@ import pytest
 
 from _yadtq.jobs import Crashed, Ended, Interrupted, Job, Lost, PoolMessage
 from _yadtq.pool import Pool
+from _yadtq.slots import GATHER_SECONDS
 from tests.support.pools import Driver, handlers, into, running_pool
 
 
@@ -105,25 +106,26 @@ def test_thousands_of_jobs_all_come_back(driver: Driver) -> None:
     assert results == {job.claim: str(number) for number, job in enumerate(jobs)}
 
 
-def test_outcomes_of_small_jobs_are_posted_many_at_once() -> None:
-    posted: list[list[PoolMessage]] = []
-    pool = Pool(handlers(), 2, posted.append)
-    pool.start()
-    try:
-        pool.confirm(time.clock_gettime(time.CLOCK_BOOTTIME) + 100)
-        count = sent = 0
-        while count < 4000:
-            room = min(pool.room(), 4000 - sent)
-            pool.submit([Job(f"c{sent + n}", "id", "add", "[1]", "{}", 1) for n in range(room)])
-            sent += room
-            pool.tick()
-            count = sum(map(len, list(posted)))
-    finally:
-        pool.close()
-    assert {message.job.claim for each in posted for message in each if isinstance(message, Ended)} == {
-        f"c{number}" for number in range(4000)
-    }
-    assert len(posted) < 1000
+def test_the_reader_lets_outcomes_gather_while_children_are_busy_and_never_for_a_lone_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    sleep = time.sleep
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", pause)
+    with running_pool(2) as driver:
+        for number in range(100):
+            driver.result("add", number)
+        assert pauses == []
+        jobs = [driver.job("add", number) for number in range(400)]
+        driver.pool.submit(jobs)
+        driver.until(lambda: len(driver.messages) == 500, "their end")
+        assert pauses
+        assert max(pauses) <= GATHER_SECONDS
 
 
 def test_no_descriptor_is_left_open() -> None:
