@@ -1,16 +1,26 @@
 """Tasks that are submitted later: what is promised when, and what a program is told of those that were not accepted."""
 
 import threading
+from collections.abc import Sequence
 from typing import cast
 
 import pytest
 
 from _yadtq import gathering
 from _yadtq.broker import Broker
-from _yadtq.store import Store
+from _yadtq.messages import Submission
+from _yadtq.store import Registration, Store
 from tests.support.failing_servers import DOWN, FakeBroker, FakeStore
 from tests.support.waiting import eventually
-from yadtq import BadArguments, SubmissionRefused, SubmissionUnknown, TaskClient, TaskIdConflict, WaitTimeout
+from yadtq import (
+    BadArguments,
+    ProtocolTooNew,
+    SubmissionRefused,
+    SubmissionUnknown,
+    TaskClient,
+    TaskIdConflict,
+    WaitTimeout,
+)
 
 
 @pytest.fixture
@@ -141,6 +151,29 @@ def test_an_error_that_nobody_foresaw_is_told_and_ends_nothing(
     later(client, "b")
     client.flush()
     assert broker.published == ["b"]
+
+
+def test_what_was_on_its_way_before_an_error_is_accepted(
+    client: TaskClient, store: FakeStore, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later(client, "a")
+    eventually(lambda: "register" in store.calls)
+    ids = [f"t{n}" for n in range(700)]
+    later(client, *ids)
+    original = store.register
+
+    def register(tasks: Sequence[Submission], doubts: list[str]) -> list[Registration]:
+        if tasks[0].id == "t500":
+            error = ProtocolTooNew("update this one")
+            error.nothing_changed = True
+            raise error
+        return original(tasks, doubts)
+
+    monkeypatch.setattr(store, "register", register)
+    gate.set()
+    with pytest.raises(SubmissionRefused, match="task t500 was not accepted and never runs: update this one") as caught:
+        client.flush()
+    assert caught.value.accepted == ["a", *ids[:500]]
 
 
 # -- bounds
