@@ -23,7 +23,9 @@ def test_small_tasks_do_not_wait_behind_a_long_one(
     assert len(shares[busy]) == 6
     before = ends(broker, topic)
 
-    ids = client.submit_many(Call("sleep", (0.01,), task_id=f"small-{n}") for n in range(100))
+    small = [Call("sleep", (0.01,), task_id=f"small-{n}") for n in range(100)]
+    parts = [small[first : first + 8] for first in range(0, 100, 8)]  # one after the other: all partitions get some
+    ids = [each for part in parts for each in client.submit_many(part)]
     tasks = all_ended(ids, 3)
 
     seconds = max(t.finished_at for t in tasks) - max(t.submitted_at for t in tasks)
