@@ -1,8 +1,9 @@
 """Opens what needs costly packages (redis, kafka: 0.3 s each), and imports them only then."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from _yadtq.later import Later
 from _yadtq.log import Log
 from _yadtq.lookout import Lookout
 from _yadtq.outbox import Outbox
@@ -23,33 +24,25 @@ if TYPE_CHECKING:
 
 def servers(settings: Settings) -> "tuple[Broker, Store]":
     """Kafka and Redis as the settings name them. Connects to neither."""
-    from _yadtq.broker import Broker
     from _yadtq.store import Store
 
-    return Broker(settings), Store(settings)
+    return _broker(settings), Store(settings)
 
 
 def recovery(store: "Store", broker: "Broker", tell: Callable[[str], None] = lambda _: None) -> Recovery:
     """What founds the queue, and leads it back after a restart of Redis. tell: what is said of it."""
-    from _yadtq.event_log import EventLog
-
-    return Recovery(store, broker, EventLog(store.settings, broker), tell)
+    return Recovery(store, broker, _event_log(store.settings, broker), tell)
 
 
 def outbox(store: "Store", broker: "Broker") -> Outbox:
     """What sends events from Redis to Kafka."""
-    from _yadtq.event_log import EventLog
-
-    return Outbox(store, EventLog(store.settings, broker))
+    return Outbox(store, _event_log(store.settings, broker))
 
 
 def events(settings: Settings) -> "tuple[Broker, EventLog]":
     """Kafka, and the event log in it. Connects to neither."""
-    from _yadtq.broker import Broker
-    from _yadtq.event_log import EventLog
-
-    broker = Broker(settings)
-    return broker, EventLog(settings, broker)
+    broker = _broker(settings)
+    return broker, _event_log(settings, broker)
 
 
 def relay(store: "Store", broker: "Broker", log: Log) -> Relay:
@@ -70,3 +63,25 @@ def metrics(show: "Callable[[], tuple[Picture, bool]]", now: Callable[[], float]
     from _yadtq.metrics import Metrics
 
     return Metrics(show, now)
+
+
+def _broker(settings: Settings) -> "Broker":
+    """Many commands of a client speak to Redis only."""
+
+    def made() -> "Broker":
+        from _yadtq.broker import Broker
+
+        return Broker(settings)
+
+    return cast("Broker", Later(made))
+
+
+def _event_log(settings: Settings, broker: "Broker") -> "EventLog":
+    """Mostly nobody needs it."""
+
+    def made() -> "EventLog":
+        from _yadtq.event_log import EventLog
+
+        return EventLog(settings, broker)
+
+    return cast("EventLog", Later(made))
