@@ -13,9 +13,9 @@ queue to work, workers do as well.
       failure, marks it offline                        WORKER_TIMEOUT
     finds tasks in progress that nobody owns         each second, in steps    any worker, with its heartbeat
     sends events from Redis to Kafka                 at once                  the worker that is the relay
-    ends the life of old results, removes what a     each second, in steps    the worker that is the relay
-      reset left, trims indexes
-    publishes what was registered and never was      each second              the worker that is the relay
+    ends the life of old results, removes what a     each second, in steps;   the worker that is the relay
+      reset left, trims indexes                        each 5 when all is quiet
+    publishes what was registered and never was      the same                 the worker that is the relay
     deletes messages from Kafka that nobody needs    each 10 minutes          the worker that is the relay
     leads Redis back after a restart                 when it happens          any worker or client
     tells the log what happened                      at once, from the events logger.py, worker by worker

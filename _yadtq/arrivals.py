@@ -4,7 +4,6 @@ kafka-python's own poll wakes its network thread three times a round, and makes 
 Here a thread waits until the network thread itself says that an answer has come, or until somebody else wakes it.
 """
 
-import selectors
 import threading
 import time
 from typing import Any
@@ -74,12 +73,3 @@ class Arrivals:
                 self._awake.clear()  # before its owner looks what there is to do
                 self._was_woken = True
                 return
-
-
-class QuickSelector(selectors.DefaultSelector):
-    """For kafka-python, which looks its socket up before each wait, mostly in vain."""
-
-    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        """As its parent; but the error does not describe the socket, which takes four calls of the kernel."""
-        number = fileobj if isinstance(fileobj, int) else fileobj.fileno()
-        return super().get_key(fileobj) if number < 0 else self.get_map()[number]

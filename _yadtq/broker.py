@@ -16,6 +16,7 @@ from _yadtq.errors import ServerUnreachable
 from _yadtq.keys import Keys
 from _yadtq.log import visible
 from _yadtq.publisher import BATCH_BYTES, DELIVERY_SECONDS, Publisher
+from _yadtq.selector import QuickSelector
 from _yadtq.settings import Settings
 from _yadtq.tls import answers_plainly, certificate_problem, speaks_tls
 from _yadtq.topic import Topic
@@ -48,6 +49,7 @@ def connection(settings: Settings) -> dict[str, Any]:
         "bootstrap_timeout_ms": int(CONNECT_SECONDS * 1000),
         "reconnect_backoff_max_ms": 1000,
         "security_protocol": settings.kafka_security_protocol,
+        "selector": QuickSelector,
     }
     if "SSL" in settings.kafka_security_protocol and settings.kafka_ca_file:
         options["ssl_cafile"] = settings.kafka_ca_file

@@ -14,7 +14,7 @@ import kafka
 from kafka import errors as kafka_errors
 from kafka.structs import OffsetAndMetadata
 
-from _yadtq.arrivals import Arrivals, QuickSelector
+from _yadtq.arrivals import Arrivals
 from _yadtq.broker import Broker, connected, unreachable
 from _yadtq.claims import Assigned, Connection, Read
 from _yadtq.damaged import Damaged, Doubted, tolerate
@@ -149,7 +149,6 @@ class Consumer(threading.Thread):
             heartbeat_interval_ms=HEARTBEAT_MS,
             isolation_level="read_committed",  # a transaction that another producer has aborted was never submitted
             metadata_max_age_ms=METADATA_MS,
-            selector=QuickSelector,
         )
         tolerate(self._consumer._fetcher, self._doubted)
         self._arrivals = Arrivals(self._consumer, self._awake)
