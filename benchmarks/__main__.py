@@ -8,6 +8,7 @@ printed.
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 import tempfile
@@ -51,10 +52,12 @@ def tell(line: str) -> None:
 
 def run(rows: Sequence[int], rounds: int, small: bool) -> tuple[Report, list[int]]:
     """Measures these rows, each with servers that have seen no other one. Returns also the rows that failed."""
-    about = about_run(rounds)
+    loads: dict[str, float] = {}
+    about = about_run(rounds) | {"load_before_row": loads}
     figures: list[Figure] = []
     failed: list[int] = []
     for row in rows:
+        loads[str(row)] = round(os.getloadavg()[0], 2)
         try:
             with tempfile.TemporaryDirectory(prefix="yadtq-bench-") as name, private_servers(Path(name)) as servers:
                 figures += measured(
