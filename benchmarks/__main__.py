@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
-from benchmarks.peers.peer import PEERS
+from benchmarks.peers.peer import DURABLE, PEERS
 from benchmarks.report import LATEST, Report, about_run, from_json, write_documents
 from tests.support.measured_queue import private_servers
 
@@ -61,7 +61,7 @@ def run(rows: Sequence[int], rounds: int, small: bool) -> tuple[Report, list[int
         try:
             with tempfile.TemporaryDirectory(prefix="yadtq-bench-") as name, private_servers(Path(name)) as servers:
                 figures += measured(
-                    row, Bench(servers, Path(name), small, rounds, lambda line: tell(f"  {line}"), PEERS)
+                    row, Bench(servers, Path(name), small, rounds, lambda line: tell(f"  {line}"), (*PEERS, *DURABLE))
                 )
         except Exception:  # what the other rows take half an hour to find is not lost
             traceback.print_exc()

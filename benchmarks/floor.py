@@ -26,13 +26,14 @@ STEP = 5000  # jobs of one call, or keys
 class Floor:
     """One replay. submitted, worked: jobs a second. cpu: µs of Redis' core a job, with all that it does for the calls.
 
-    scripts: µs a job from asking to having the answer, by the script's name.
+    scripts: µs a job from asking to having the answer, by the script's name. held: ms, p99.9 of the calls of scripts.
     """
 
     submitted: float
     worked: float
     cpu: float
     scripts: Mapping[str, float]
+    held: float
 
 
 class Recording:
@@ -51,10 +52,11 @@ class Recording:
         """Says everything again. AssertionError when that has not ended every job."""
         port, jobs = self._queue.settings.redis_port, self._jobs
         self.remove()
+        self._queue.begin_timing()
         cpu = self._queue.redis_seconds()
         submitting = replay(port, self._submitting)
         working = replay(port, self._working)
-        cpu = self._queue.redis_seconds() - cpu
+        cpu, held = self._queue.redis_seconds() - cpu, self._queue.script_ms("p99.9")
         done = ended(self._queue)
         assert done == jobs, f"the replay has ended {done:,} of {jobs:,} jobs"
         self.remove()
@@ -64,6 +66,7 @@ class Recording:
             worked=jobs / sum(working.values()),
             cpu=cpu / jobs * 1e6,
             scripts={name: seconds / jobs * 1e6 for name, seconds in scripts.items()},
+            held=held,
         )
 
     def remove(self) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Peer:
     name: as it is shown. environment: of its packages, of which `package` is its own. module: its driver.
     worker: command of its worker, with ten slots. ended: database, and the command that counts results;
     counts_left: it counts the jobs that have not ended instead. share_of_jobs: of those that the others are given.
+    durable: its Redis appends each write to a file and syncs it each second, as that of YADTQ.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Peer:
     ended: tuple[int, tuple[str, ...]]
     counts_left: bool = False
     share_of_jobs: float = 1.0
+    durable: bool = False
 
     @property
     def programs(self) -> Path:
@@ -113,6 +115,12 @@ PEERS = (
         (*TASKIQ, f"{DRIVER}taskiq_kafka_queue:broker"), RESULTS,
     ),
 )  # fmt: skip
+# The faster ones once more, with a Redis that may crash as YADTQ's may.
+DURABLE = tuple(
+    replace(peer, name=f"{peer.name}, as durable a Redis", durable=True)
+    for peer in PEERS
+    if peer.name in ("Huey", "Taskiq")
+)
 
 
 class PlainRedis(RedisServer):
@@ -184,7 +192,8 @@ class OpenedPeer:
 def opened(peer: Peer, folder: Path, kafka: str) -> Iterator[OpenedPeer]:
     """A peer with an empty Redis. kafka: host:port of the Kafka that one of them uses."""
     place = folder / f"{peer.environment}{next(_numbers)}"
-    server = PlainRedis(Place(place / "redis", place / "redis.log", free_port()))
+    kind = RedisServer if peer.durable else PlainRedis
+    server = kind(Place(place / "redis", place / "redis.log", free_port()))
     server.start()
     try:
         server.wait_ready()

@@ -133,5 +133,6 @@ def _redis(runs: Sequence[Run], floors: Sequence[Floor], recording: Recording) -
         if max(took) >= WORTH_SHOWING:
             yield _figure(f"in the floor, {name}", "µs a job", took)
     yield _figure("a script holds Redis, p99.9", "ms", [run.held for run in runs], at_most(5))
+    yield _figure("a script holds Redis in the floor, p99.9", "ms", [each.held for each in floors])
     yield _figure("calls of Redis", "calls a job", [run.calls for run in runs])
     yield _figure("calls of Redis in the floor", "calls a job", [recording.calls])
