@@ -39,7 +39,7 @@ from _yadtq.connections import consumer, outbox, recovery, relay, servers
 from _yadtq.context import TaskContext, current_task, refuse_while_importing
 from _yadtq.coordinator import Coordinator
 from _yadtq.errors import (
-    AmbiguousId, BadArguments, BadHandler, LeaseLapsed, NotInMain, NotRetryable, ProtocolTooNew, QueueFull,
+    AmbiguousId, BadArguments, BadHandler, LeaseLapsed, NotInMain, NotRetryable, OutboxFull, ProtocolTooNew, QueueFull,
     QueueMissing, RedisRestarted, ServerUnreachable, SettingError, SubmissionRefused, SubmissionUnknown, TaskIdConflict,
     TaskNotFound, UsageError, WaitTimeout, YadtqError,
 )
@@ -89,7 +89,7 @@ __all__ = [
 
 RETRY_SECONDS = 0.5  # between two tries of a server that does not answer
 LEAVE_SECONDS = 3.0  # for what a stopping worker has to tell a Redis that does not answer
-MOST_CLAIMS = 256  # of one take, so that it holds Redis for a few milliseconds at most
+MOST_CLAIMS = 128  # of one take, so that it holds Redis for two milliseconds at most
 EXIT_OK, EXIT_USAGE = 0, 2
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -432,16 +432,20 @@ class TaskWorker:
         return False
 
     def _step(self, me: Incarnation) -> None:
-        """What one round says to Redis, in the order that frees tasks first."""
+        """What one round says to Redis."""
         me.give_back(me.pool.stuck(), "its worker was busy, and had not begun it")
         if self._clock.monotonic() < self._rest_until:
             return
         try:
             if me.beat_due_in() <= 0:  # first: after a restart of Redis, nothing else goes on before it
                 self._relay.hold(me.beat("draining" if self._stopping_since else "online", self._relay.is_fit()))
-            self._appetite.expect(me.settle(), self._clock.monotonic())
             self._place()
-            self._take(me)
+            try:
+                self._take(me)  # first: slots are busy again while outcomes are settled
+            except OutboxFull:
+                self._settle(me)
+                raise
+            self._settle(me)
             self._trouble.over()
             self._readiness.tell("redis", works=True)
         except LeaseLapsed:
@@ -475,6 +479,9 @@ class TaskWorker:
             me.refuse(taken.claims, "its worker stops")
         else:
             me.start(taken.claims, self._handlers)
+
+    def _settle(self, me: Incarnation) -> None:
+        self._appetite.expect(me.settle(), self._clock.monotonic())
 
     def _room(self, me: Incarnation) -> int:
         return 0 if self._stopping_since else min(me.pool.room(), MOST_CLAIMS)

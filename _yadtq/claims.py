@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from _yadtq.messages import Header, Message, Ours
 
-PART_OUTCOMES, PART_BYTES = 250, 1_000_000  # of one call to Redis, and so of one event
+PART_OUTCOMES, PART_BYTES = 128, 1_000_000  # of one call to Redis, and so of one event
 
 
 class Claim(NamedTuple):

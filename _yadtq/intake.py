@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from _yadtq.claims import Answer, Assigned, Read
 from _yadtq.topic import Standing
 
-MOST_MESSAGES = 500  # of one take, so that it holds Redis for a few milliseconds at most
+MOST_MESSAGES = 500  # of one take, so that it holds Redis for two milliseconds at most
 MOST_BYTES = 1_000_000  # of one take: its event must fit into a message of Kafka
 
 

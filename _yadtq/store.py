@@ -18,7 +18,7 @@ from _yadtq.topic import Repositioning, Standing
 
 LEADER_MS = 5000  # a step of leading Redis back takes less
 REJECTED_KEPT = 10_000
-TIDY_STEP = 200
+TIDY_STEP = 100
 
 
 @dataclass(frozen=True, slots=True)

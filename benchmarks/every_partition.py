@@ -17,7 +17,6 @@ from collections.abc import Sequence
 
 from kafka import KafkaProducer
 
-from _yadtq.keys import Keys
 from tests.support.measured_queue import MeasuredQueue
 from tests.support.programs import RunningProgram
 from yadtq import Settings
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     partitions, each, pause = int(arguments[0]), int(arguments[1]), float(arguments[2])
     settings = Settings.load()
-    topic = Keys(settings.namespace).tasks_topic
+    topic = f"{settings.namespace}_tasks"  # as docs/protocol.md has it, for any producer
     producer = KafkaProducer(bootstrap_servers=settings.kafka_broker, acks="all", linger_ms=2)
     count, began, turn = 0, time.monotonic(), 0
     while not stopping.wait(max(0.0, began + turn * pause - time.monotonic())):

@@ -3,6 +3,7 @@
 import pytest
 
 from _yadtq.messages import Ours
+from _yadtq.store import TIDY_STEP
 from tests.support.script_queue import ScriptQueue, ids
 
 
@@ -71,10 +72,10 @@ def test_a_task_registered_before_and_published_after_a_reset_is_gone(queue: Scr
 
 def test_old_results_expire_in_bounded_steps(queue: ScriptQueue) -> None:
     hand = queue.worker()
-    queue.publish(*(queue.task(f"t{n:03}") for n in range(210)))
-    for claim in hand.take(210).claims:
+    queue.publish(*(queue.task(f"t{n:03}") for n in range(TIDY_STEP + 10)))
+    for claim in hand.take(TIDY_STEP + 10).claims:
         hand.settle(claim, "failed" if claim.id == "t000" else "success")
-    old = {f"t{n:03}": 1 for n in range(205)}
+    old = {f"t{n:03}": 1 for n in range(TIDY_STEP + 5)}
     queue.redis.zadd(queue.key("success"), old, xx=True)
     queue.redis.zadd(queue.key("failed"), old, xx=True)
     assert queue.store.tidy()
@@ -82,7 +83,7 @@ def test_old_results_expire_in_bounded_steps(queue: ScriptQueue) -> None:
     assert not queue.store.tidy()
     assert queue.counts()["success"] == 5
     assert queue.status("t000") == ""
-    assert queue.transitions().count("expire") == 205
+    assert queue.transitions().count("expire") == TIDY_STEP + 5
     queue.check()
 
 
