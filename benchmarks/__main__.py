@@ -78,6 +78,8 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="small sizes, to try the instrument")
     parser.add_argument("--documents", action="store_true", help="measures nothing: writes the page from what was kept")
     given = parser.parse_args()
+    if given.documents and not LATEST.exists():
+        parser.error(f"{LATEST} does not exist: no whole run was kept yet; make one with python -m benchmarks")
     if given.documents:
         write_documents(from_json(LATEST.read_text(encoding="utf-8")))
         return 0
