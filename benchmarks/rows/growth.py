@@ -1,13 +1,13 @@
 """Row 5: the same work beside more and more other tasks: 1 thousand, 100 thousand, 1 million and 3 million that wait,
 then as many that have ended and are kept. Each size has a queue and a Redis of its own, filled with copies of a
-real record, so that the sizes take turns; two workers, which join for each visit, run no-op tasks (the rate
-between the first and the last tenth) and then single ones, submit to result, on the idle queue. Flat is how near
-the medians of all sizes are to each other, three batches in each visit; the CPU that Redis needs for a task, which
-no other program can disturb, stands beside them. Looks are measured at 1 million: Show-Tasks and Stats by the
-shell's own commands in a running process, their text included, and monitor.py --once as a process. Bytes of Redis
-per task are what its memory grows by with real no-op tasks, all indexes and the allocator included, once their
-events are in Kafka. Script calls are timed by Redis itself (INFO latencystats), and also while a queue of a
-million kept tasks is reset."""
+real record, and two workers; the sizes take turns, batch by batch, while the other ones are idle. A batch is no-op
+tasks (the rate between the first and the last tenth); after three of them come single tasks, submit to result.
+Flat is how near the medians of all sizes are to each other; the CPU that Redis needs for a task, which no other
+program can disturb, stands beside them. Looks are measured at 1 million: Show-Tasks and Stats by the shell's own
+commands in a running process, their text included, and monitor.py --once as a process. Bytes of Redis per task are
+what its memory grows by with real no-op tasks, all indexes and the allocator included, once their events are in
+Kafka. Script calls are timed by Redis itself (INFO latencystats), and also while a queue of a million kept tasks
+is reset."""
 
 import statistics
 import subprocess
@@ -45,8 +45,8 @@ INDEXES = {"waiting": "registered", "kept": "success"}
 
 @dataclass(frozen=True, slots=True)
 class Visits:
-    """What the visits of one size have measured: tasks a second of each batch; round by round, µs of Redis' CPU for a
-    task, ms of a round trip in the middle, ms for which scripts hold Redis."""
+    """What the visits of one size have measured: tasks a second and µs of Redis' CPU for a task, of each batch;
+    round by round, ms of a round trip in the middle, and ms for which scripts hold Redis."""
 
     rates: list[float] = field(default_factory=list)
     spent: list[float] = field(default_factory=list)
@@ -96,13 +96,14 @@ def beside(bench: Bench, kind: str) -> Iterator[Figure]:
         for size, queue in queues.items():
             filled(queue, kind, size)
             bench.say(f"{size:,} {kind}")
+        for queue in queues.values():
+            queue.start_workers(WORKERS)
+            queue.round_trips(TRIPS_SMALL)  # the first ones find nothing warm
         for number in range(1, bench.rounds + 1):
-            for size, queue in queues.items():
-                visit(bench, queue, visits[size])
+            in_turn(bench, queues, visits)
             bench.say(f"round {number} beside tasks {kind}")
         yield from flatness(kind, visits)
         queue = queues[looked_at(bench)]
-        queue.start_workers(WORKERS)
         yield from looks(bench, kind, queue)
         if kind == "kept":
             yield from reset(queue)
@@ -119,25 +120,30 @@ def filled(queue: MeasuredQueue, kind: str, size: int) -> None:
     queue.fill(INDEXES[kind], size)
 
 
-def visit(bench: Bench, queue: MeasuredQueue, visits: Visits) -> None:
-    """One round of one size. Leaves the queue as it was."""
-    count = TASKS_SMALL if bench.small else TASKS
-    queue.start_workers(WORKERS)
-    queue.round_trips(TRIPS_SMALL)  # the first ones find nothing warm
-    queue.begin_timing()
-    spent = queue.redis_seconds()
+def in_turn(bench: Bench, queues: dict[int, MeasuredQueue], visits: dict[int, Visits]) -> None:
+    """One round. Leaves the queues as they were."""
+    for queue in queues.values():
+        queue.begin_timing()
     for _ in range(BATCHES):
-        queue.hold()
-        queue.submit("nothing", count)
-        queue.let_go()
-        visits.rates.append(queue.rate(count))
+        for size, queue in queues.items():
+            batch(queue, TASKS_SMALL if bench.small else TASKS, visits[size])
+    for size, queue in queues.items():
+        visits[size].trips.append(statistics.median(queue.round_trips(TRIPS_SMALL if bench.small else TRIPS)))
+        visits[size].scripts.append(queue.script_ms("p99.9"))
+        visits[size].slow.update(queue.slow_scripts())
+        queue.wait_until_told()
+        queue.forget_ended()
+
+
+def batch(queue: MeasuredQueue, count: int, found: Visits) -> None:
+    """Runs tasks that all wait before the first one starts, and takes them away."""
+    spent = queue.redis_seconds()
+    queue.hold()
+    queue.submit("nothing", count)
+    queue.let_go()
+    found.rates.append(queue.rate(count))
     queue.wait_until_told()
-    visits.spent.append((queue.redis_seconds() - spent) / (BATCHES * count) * 1e6)
-    visits.trips.append(statistics.median(queue.round_trips(TRIPS_SMALL if bench.small else TRIPS)))
-    visits.scripts.append(queue.script_ms("p99.9"))
-    visits.slow.update(queue.slow_scripts())
-    queue.wait_until_told()
-    queue.stop_workers()
+    found.spent.append((queue.redis_seconds() - spent) / count * 1e6)
     queue.forget_ended()
 
 
