@@ -35,29 +35,24 @@ from _yadtq.appetite import Appetite
 from _yadtq.birth import birth_of
 from _yadtq.claims import Assigned, Connection, Read
 from _yadtq.clock import SystemClock
-from _yadtq.connections import consumer, outbox, recovery, relay, servers
+from _yadtq.connections import consumer, incarnation, outbox, recovery, relay, servers
 from _yadtq.context import TaskContext, current_task, refuse_while_importing
-from _yadtq.coordinator import Coordinator
 from _yadtq.errors import (
     AmbiguousId, BadArguments, BadHandler, LeaseLapsed, NotInMain, NotRetryable, OutboxFull, ProtocolTooNew, QueueFull,
     QueueMissing, RedisRestarted, ServerUnreachable, SettingError, SubmissionRefused, SubmissionUnknown, TaskIdConflict,
     TaskNotFound, UsageError, WaitTimeout, YadtqError,
 )
-from _yadtq.event_reader import Cursor, Event, EventReader
 from _yadtq.failure import Failure
 from _yadtq.gathering import Gathering
 from _yadtq.handlers import Registered, handler_of, import_modules
 from _yadtq.inbox import Inbox, Stop
-from _yadtq.incarnation import Incarnation
 from _yadtq.intake import Intake
 from _yadtq.jobs import Crashed, Ended, Interrupted, Lost, PoolMessage, Printed, TimedOut
+from _yadtq.later import loaded_when_asked_for
 from _yadtq.listener import Listener, Woken
 from _yadtq.log import Log, Trouble, visible
-from _yadtq.log_file import LogFile
-from _yadtq.logbook import Logbook, search_audit
 from _yadtq.messages import Call, decode, encode, in_parts, submission
 from _yadtq.operations import Operator as Operations
-from _yadtq.pool import Pool
 from _yadtq.readiness import Readiness
 from _yadtq.records import (
     Attempt, Health, Parameter, Signature, Stats, Task, Worker, about_worker, stats_of, task_of, worker_of,
@@ -73,6 +68,11 @@ from _yadtq.waiting import Waiting
 
 if TYPE_CHECKING:
     from _yadtq.broker import Broker
+    from _yadtq.coordinator import Coordinator
+    from _yadtq.event_reader import Cursor, Event, EventReader
+    from _yadtq.incarnation import Incarnation
+    from _yadtq.log_file import LogFile
+    from _yadtq.logbook import Logbook, search_audit
     from _yadtq.store import Store
 
 __all__ = [
@@ -85,6 +85,11 @@ __all__ = [
     "birth_of", "create_yadtq", "current_task", "decode", "encode", "given_flags", "registered_tasks", "run_worker",
     "search_audit", "stopped_by_signals", "task", "visible",
 ]
+# What only some programs need is loaded for them alone: each child of a worker imports this module, too.
+__getattr__ = loaded_when_asked_for(
+    {"coordinator": ["Coordinator"], "event_reader": ["Cursor", "Event", "EventReader"], "log_file": ["LogFile"],
+     "logbook": ["Logbook", "search_audit"]}
+)
 # fmt: on
 
 RETRY_SECONDS = 0.5  # between two tries of a server that does not answer
@@ -392,10 +397,9 @@ class TaskWorker:
     # -- one life: join, then wait, settle, beat, take, until the lease or the work is over
 
     def _live(self) -> None:
-        pool = Pool(self._handlers, self.settings.concurrency, self._inbox.put)
-        me = Incarnation(self.settings, self._store, pool, self.log, self._clock)
+        me = incarnation(self.settings, self._store, self._handlers, self._inbox.put, self.log)
         try:
-            pool.start()
+            me.pool.start()
             if not self._join(me):
                 return
             listener = Listener(self._store, me.name, self._inbox.put)
@@ -408,10 +412,10 @@ class TaskWorker:
             self._end(me)
             listener.join(LEAVE_SECONDS)  # it must not listen to a store that is being closed
         finally:
-            pool.close()
+            me.pool.close()
             self._inbox.forget(PoolMessage)  # what this pool still had to say is not about the next one
 
-    def _join(self, me: Incarnation) -> bool:
+    def _join(self, me: "Incarnation") -> bool:
         """Joins as soon as Redis answers. Returns False when it is told to stop before."""
         about = about_worker(socket.gethostname(), os.getpid(), self._signatures)
         while not self._stopping_since:
@@ -431,7 +435,7 @@ class TaskWorker:
         self._left = True
         return False
 
-    def _step(self, me: Incarnation) -> None:
+    def _step(self, me: "Incarnation") -> None:
         """What one round says to Redis."""
         me.give_back(me.pool.stuck(), "its worker was busy, and had not begun it")
         if self._clock.monotonic() < self._rest_until:
@@ -443,9 +447,9 @@ class TaskWorker:
             try:
                 self._take(me)  # first: slots are busy again while outcomes are settled
             except OutboxFull:
-                self._settle(me)
+                self._appetite.expect(me.settle(), self._clock.monotonic())
                 raise
-            self._settle(me)
+            self._appetite.expect(me.settle(), self._clock.monotonic())
             self._trouble.over()
             self._readiness.tell("redis", works=True)
         except LeaseLapsed:
@@ -460,7 +464,7 @@ class TaskWorker:
             self._consumer.obey(self._intake.assign(self._unplaced, self._store.standing()))
             self._unplaced = []
 
-    def _take(self, me: Incarnation) -> None:
+    def _take(self, me: "Incarnation") -> None:
         """Hands in what was read, and claims as many tasks as there is room for."""
         now = self._clock.monotonic()
         room = self._room(me)
@@ -480,15 +484,12 @@ class TaskWorker:
         else:
             me.start(taken.claims, self._handlers)
 
-    def _settle(self, me: Incarnation) -> None:
-        self._appetite.expect(me.settle(), self._clock.monotonic())
-
-    def _room(self, me: Incarnation) -> int:
+    def _room(self, me: "Incarnation") -> int:
         return 0 if self._stopping_since else min(me.pool.room(), MOST_CLAIMS)
 
     # -- what arrives in the inbox
 
-    def _patience(self, me: Incarnation) -> float:
+    def _patience(self, me: "Incarnation") -> float:
         """Seconds for which nothing needs to be done, unless a message comes."""
         now, tick = self._clock.monotonic(), me.pool.tick()
         if now < self._rest_until:
@@ -497,12 +498,12 @@ class TaskWorker:
             return 0.0
         return max(0.0, min(tick, me.beat_due_in(), self._appetite.patience(self._room(me), now)))
 
-    def _note(self, me: Incarnation, seconds: float) -> None:
+    def _note(self, me: "Incarnation", seconds: float) -> None:
         """Waits for messages, at most so long, and notes all that there are."""
         for message in self._inbox.messages(seconds):
             self._note_one(me, message)
 
-    def _note_one(self, me: Incarnation, message: object) -> None:
+    def _note_one(self, me: "Incarnation", message: object) -> None:
         match message:
             case Ended() | Crashed() | TimedOut() | Interrupted():
                 me.ended(message)
@@ -533,7 +534,7 @@ class TaskWorker:
 
     # -- the end of a life, and of the worker
 
-    def _drain(self, me: Incarnation) -> None:
+    def _drain(self, me: "Incarnation") -> None:
         """The first time: give up the partitions, and what has not begun. The second time: no more patience."""
         if self._stopping_since:
             self._stopping_since = -math.inf
@@ -543,7 +544,7 @@ class TaskWorker:
         self._consumer.leave()
         me.give_back(me.pool.recall(), "its worker stops, and had not begun it")
 
-    def _over(self, me: Incarnation) -> bool:
+    def _over(self, me: "Incarnation") -> bool:
         if self._stopping_since:
             late = self._clock.monotonic() > self._stopping_since + self.settings.drain_seconds
             at_work = me.pool.held() or me.outcomes or self._appetite.in_doubt
@@ -552,7 +553,7 @@ class TaskWorker:
             self.log.warning("lost", text=f"{me.name} starts anew: {me.lost}")
         return bool(me.lost) or self._left
 
-    def _end(self, me: Incarnation) -> None:
+    def _end(self, me: "Incarnation") -> None:
         """Stops what still runs, gives everything back, and leaves. Outcomes outlive an outage of Redis."""
         me.pool.abort()
         patience = self._clock.monotonic() + LEAVE_SECONDS

@@ -7,6 +7,7 @@ import pytest
 
 import yadtq
 from _yadtq.broker import Broker
+from _yadtq.messages import PART_TASKS
 from _yadtq.store import Store
 from tests.support.failing_servers import DOWN, FakeBroker, FakeStore
 from tests.support.waiting import eventually
@@ -75,7 +76,7 @@ def test_an_empty_redis_is_founded(client: TaskClient, store: FakeStore) -> None
 
 
 def test_many_go_in_parts_and_keep_their_order(client: TaskClient, store: FakeStore) -> None:
-    ids = [f"t{n}" for n in range(1201)]
+    ids = [f"t{n}" for n in range(2 * PART_TASKS + 1)]
     assert client.submit_many(calls(*ids)) == ids
     assert store.calls.count("register") == 3
     assert client.submit_many([]) == []
@@ -85,7 +86,7 @@ def test_one_part_is_published_while_the_next_is_registered(
     client: TaskClient, broker: FakeBroker, store: FakeStore
 ) -> None:
     broker.before = lambda: eventually(lambda: store.calls.count("register") == 2, 5)
-    ids = [f"t{n}" for n in range(501)]
+    ids = [f"t{n}" for n in range(PART_TASKS + 1)]
     assert client.submit_many(calls(*ids)) == ids == broker.published
 
 
@@ -154,7 +155,7 @@ def test_a_full_outbox_refuses_what_is_new(client: TaskClient, broker: FakeBroke
 def test_a_problem_in_one_part_does_not_stop_the_others(
     client: TaskClient, store: FakeStore, broker: FakeBroker
 ) -> None:
-    ids = [f"t{n}" for n in range(501)]
+    ids = [f"t{n}" for n in range(PART_TASKS + 1)]
     store.words = {"t0": "conflict"}
     with pytest.raises(TaskIdConflict) as caught:
         client.submit_many(calls(*ids))
@@ -195,9 +196,9 @@ def test_what_was_registered_meanwhile_is_taken_back_and_the_rest_is_not_registe
     tries: list[int] = []
     broker.before = lambda: tries.append(1)
     with pytest.raises(SubmissionRefused, match="Kafka does not answer") as caught:
-        client.submit_many(calls(*(f"t{n}" for n in range(2000))))
+        client.submit_many(calls(*(f"t{n}" for n in range(4 * PART_TASKS))))
     assert (caught.value.accepted, len(tries), store.calls.count("register")) == ([], 1, 2)
-    assert len([call for call in store.calls if call.startswith("withdraw ")]) == 1000
+    assert len([call for call in store.calls if call.startswith("withdraw ")]) == 2 * PART_TASKS
 
 
 # -- nobody can say

@@ -8,7 +8,7 @@ import pytest
 
 from _yadtq import gathering
 from _yadtq.broker import Broker
-from _yadtq.messages import Submission
+from _yadtq.messages import PART_TASKS, Submission
 from _yadtq.store import Registration, Store
 from tests.support.failing_servers import DOWN, FakeBroker, FakeStore
 from tests.support.waiting import eventually
@@ -75,7 +75,7 @@ def test_what_gathers_meanwhile_goes_together(
 ) -> None:
     later(client, "a")
     eventually(lambda: "register" in store.calls)
-    ids = [f"t{n}" for n in range(700)]
+    ids = [f"t{n}" for n in range(PART_TASKS + 200)]
     later(client, *ids)
     gate.set()
     client.flush()
@@ -158,12 +158,12 @@ def test_what_was_on_its_way_before_an_error_is_accepted(
 ) -> None:
     later(client, "a")
     eventually(lambda: "register" in store.calls)
-    ids = [f"t{n}" for n in range(700)]
+    ids = [f"t{n}" for n in range(PART_TASKS + 200)]
     later(client, *ids)
     original = store.register
 
     def register(tasks: Sequence[Submission], doubts: list[str]) -> list[Registration]:
-        if tasks[0].id == "t500":
+        if tasks[0].id == f"t{PART_TASKS}":
             error = ProtocolTooNew("update this one")
             error.nothing_changed = True
             raise error
@@ -171,9 +171,10 @@ def test_what_was_on_its_way_before_an_error_is_accepted(
 
     monkeypatch.setattr(store, "register", register)
     gate.set()
-    with pytest.raises(SubmissionRefused, match="task t500 was not accepted and never runs: update this one") as caught:
+    refused = f"task t{PART_TASKS} was not accepted and never runs: update this one"
+    with pytest.raises(SubmissionRefused, match=refused) as caught:
         client.flush()
-    assert caught.value.accepted == ["a", *ids[:500]]
+    assert caught.value.accepted == ["a", *ids[:PART_TASKS]]
 
 
 # -- bounds
