@@ -1,7 +1,7 @@
 """A producer of its own, no client of YADTQ: it writes no-op tasks to every partition in turn, so that each always has
 something to read.
 
-    python -m benchmarks.every_partition TOPIC PARTITIONS EACH PAUSE
+    python -m benchmarks.every_partition PARTITIONS EACH PAUSE
 
 EACH messages to every partition, PAUSE seconds from the beginning of one turn to that of the next one, until SIGTERM.
 In the end it prints what a feeder prints.
@@ -26,7 +26,7 @@ END_SECONDS = 20.0
 
 def started(queue: MeasuredQueue, each: int, pause: float) -> RunningProgram:
     """Such a producer for this queue; the arguments are those of the program."""
-    arguments = map(str, (queue.keys.tasks_topic, queue.settings.partitions, each, pause))
+    arguments = map(str, (queue.settings.partitions, each, pause))
     return queue.start_program("every-partition", "-m", "benchmarks.every_partition", *arguments)
 
 
