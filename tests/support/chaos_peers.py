@@ -28,7 +28,7 @@ TASKS, TASK_SECONDS, WORKERS, SLOTS, KILLS = 500, 0.5, 4, 3, 5
 RUNS_BETWEEN = 60  # from one kill to the next
 PATIENCE_SECONDS = 180.0  # until what has not ended counts as lost
 PEERS = {"Celery": "tests.chaos.peers.celery_queue", "RQ": "tests.chaos.peers.rq_queue"}
-HOME = ROOT / ".yadtq" / "peers"
+HOME = ROOT / ".yadtq" / "peers" / "chaos"
 REQUIREMENTS = ROOT / "tests" / "chaos" / "peers" / "requirements.txt"
 
 
