@@ -38,7 +38,7 @@ from _yadtq.clock import SystemClock
 from _yadtq.connections import consumer, incarnation, outbox, recovery, relay, servers
 from _yadtq.context import TaskContext, current_task, refuse_while_importing
 from _yadtq.errors import (
-    AmbiguousId, BadArguments, BadHandler, LeaseLapsed, NotInMain, NotRetryable, OutboxFull, ProtocolTooNew, QueueFull,
+    AmbiguousId, BadArguments, BadHandler, LeaseLapsed, NotInMain, NotRetryable, ProtocolTooNew, QueueFull,
     QueueMissing, RedisRestarted, ServerUnreachable, SettingError, SubmissionRefused, SubmissionUnknown, TaskIdConflict,
     TaskNotFound, UsageError, WaitTimeout, YadtqError,
 )
@@ -287,7 +287,10 @@ class TaskClient:
         return self.get_result(task_id)
 
     def reset(self) -> int:
-        """Removes every task that was submitted before, and returns how many. What comes after is kept."""
+        """Removes every task that was submitted before, and returns how many. What comes after is kept.
+
+        What `submit_later` has not yet submitted comes after.
+        """
         self._submitter.prepare()
         request, ends, sender = secrets.token_hex(8), self._broker.ends(), outbox(self._store, self._broker)
         return int(sender.recorded(lambda: self._read(lambda: self._store.reset(request, ends))))
@@ -444,11 +447,9 @@ class TaskWorker:
             if me.beat_due_in() <= 0:  # first: after a restart of Redis, nothing else goes on before it
                 self._relay.hold(me.beat("draining" if self._stopping_since else "online", self._relay.is_fit()))
             self._place()
-            try:
-                self._take(me)  # first: slots are busy again while outcomes are settled
-            except OutboxFull:
+            if self._appetite.in_doubt:  # the last take has failed: that keeps no outcome from being settled
                 self._appetite.expect(me.settle(), self._clock.monotonic())
-                raise
+            self._take(me)  # first: slots are busy again while outcomes are settled
             self._appetite.expect(me.settle(), self._clock.monotonic())
             self._trouble.over()
             self._readiness.tell("redis", works=True)

@@ -36,7 +36,8 @@ class Arrivals:
         if self._group.need_rejoin() or (not self._watch() and self._wants_some()):
             self._poll_at = 0.0
             return self._polled(GROUP_SECONDS)  # it joins, or finds out from where, or from whom, to fetch
-        self._wait()
+        if not self._fetcher._completed_fetches:  # else an answer came before it was watched
+            self._wait()
         return {}
 
     def _look(self) -> Found:

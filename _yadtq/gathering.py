@@ -25,35 +25,56 @@ class Gathering:
         self._changed = threading.Condition()
         self._unsent: deque[tuple[Submission, bytes]] = deque()
         self._bytes = 0  # of what is unsent or on its way
-        self._added = self._ended = self._flushed = 0  # tasks so far
+        self._begun = self._ended = self._flushed = 0  # tasks so far
         self._submitted = Submitted()  # since the last flush
+        self._flushing: list[Submitted] = []  # what each that flushes now is told
         self._thread: threading.Thread | None = None
 
     def add(self, task: Submission, value: bytes) -> None:
         """Has a task submitted; waits while too much is unsent. Raises like `flush`, and then adds nothing."""
-        if self._added - self._flushed >= UNFLUSHED_TASKS:
+        if self._added() - self._flushed >= UNFLUSHED_TASKS:
             self.flush(None)
         with self._changed:
-            while self._added - self._ended >= UNSENT_TASKS or self._bytes >= UNSENT_BYTES:
+            while self._added() - self._ended >= UNSENT_TASKS or self._bytes >= UNSENT_BYTES:
                 self._changed.wait()
+            if self._thread is None:  # before anything is added: the machine may have no room for another one
+                thread = threading.Thread(target=self._run, name="submit")
+                thread.start()
+                self._thread = thread
             self._unsent.append((task, value))
             self._bytes += len(value)
-            self._added += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="submit")
-                self._thread.start()
-            elif len(self._unsent) == 1:
+            if len(self._unsent) == 1:
                 self._changed.notify_all()
 
     def flush(self, timeout: float | None) -> None:
-        """Returns when Kafka keeps all that was added. Raises the first failure since the last flush; WaitTimeout."""
+        """Returns when Kafka keeps all that was added. Raises the first failure since the last flush; WaitTimeout.
+
+        Those that flush at the same time are all told.
+        """
+        told = Submitted()
         with self._changed:
-            added = self._added
-            if not self._changed.wait_for(lambda: self._ended >= added, timeout):
-                left = added - self._ended
-                raise WaitTimeout(f"{left:,} tasks are not yet acknowledged after {timeout:g} s; they go on")
-            submitted, self._submitted, self._flushed = self._submitted, Submitted(), self._ended
-        submitted.ids()
+            added = self._added()
+            self._flushing.append(told)
+            try:
+                if not self._changed.wait_for(lambda: self._ended >= added, timeout):
+                    left = added - self._ended
+                    raise WaitTimeout(f"{left:,} tasks are not yet acknowledged after {timeout:g} s; they go on")
+                self._tell()
+            except BaseException:  # what it was told by others is for its next flush
+                self._submitted.merge(told)
+                raise
+            finally:
+                self._flushing = [each for each in self._flushing if each is not told]
+            told.ids()
+
+    def _added(self) -> int:
+        return self._begun + len(self._unsent)
+
+    def _tell(self) -> None:
+        """Under the lock: tells everybody who flushes what all has come to."""
+        for told in self._flushing:
+            told.merge(self._submitted)
+        self._submitted, self._flushed = Submitted(), self._ended
 
     def _run(self) -> None:
         while True:
@@ -64,10 +85,10 @@ class Gathering:
                 tasks = list(islice(self._unsent, ROUND_TASKS))
                 for _ in tasks:
                     self._unsent.popleft()
+                self._begun += len(tasks)
             submitted = self._outcome(tasks)
             with self._changed:
-                self._submitted.accepted += submitted.accepted
-                self._submitted.failure = self._submitted.failure or submitted.failure
+                self._submitted.merge(submitted)
                 self._ended += len(tasks)
                 self._bytes -= sum(len(value) for _, value in tasks)
                 self._changed.notify_all()
@@ -84,7 +105,7 @@ class Gathering:
             self._submitter.submit(in_parts(tasks), submitted)
         except Exception as error:  # of a part: what was not even begun is not accepted either
             accepted = set(submitted.accepted)
-            first = next(task.id for task, _ in tasks if task.id not in accepted)
+            first = next((task.id for task, _ in tasks if task.id not in accepted), tasks[-1][0].id)
             refused = isinstance(error, YadtqError) and error.nothing_changed
             kind = SubmissionRefused if refused else SubmissionUnknown
             submitted.failure = submitted.failure or kind.about(first, error)

@@ -86,8 +86,9 @@ class Incarnation:
         return self._beat_at + pause - self._clock.boottime()
 
     def running(self) -> str:
-        """The claims begun and not ended, as scripts take them: if the lease lapses, these have crashed."""
-        return "\n".join(self.pool.running())
+        """The claims begun and not settled, as scripts take them: if the lease lapses, these have crashed."""
+        ended = [outcome.claim.name for outcome in self.outcomes if outcome.began_at is not None]
+        return "\n".join([*self.pool.running(), *ended])
 
     def _renewed(self, sent_at: float) -> None:
         lease = self._settings.worker_timeout

@@ -61,7 +61,7 @@ class Publisher:
                         topic, key=message.key, value=message.value, headers=list(message.headers), partition=partition
                     )
                 )
-            except (kafka_errors.KafkaError, OSError) as error:
+            except (kafka_errors.KafkaError, OSError, ValueError) as error:  # the last: the partition is gone
                 waiting.append(error)
         return waiting
 

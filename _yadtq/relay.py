@@ -38,6 +38,7 @@ class Relay(threading.Thread):
         self._wanted = threading.Event()  # one of the three
         self._bell = Bell()  # the last two end the wait for an entry
         self._worked_at = self._tidied_at = self._clock.monotonic()
+        self._has_more = False  # to tidy
         self._unfit_until = 0.0
         self._troubles = {action: Trouble(log, action) for action in ("relay", "tidy", "retain", "recover")}
 
@@ -76,7 +77,7 @@ class Relay(threading.Thread):
             if self._restarted:
                 self._lead()
             elif self._held:
-                seconds = TIDY_SECONDS if self._sweeper.is_waiting else ENTRY_SECONDS
+                seconds = TIDY_SECONDS if self._sweeper.is_waiting or self._has_more else ENTRY_SECONDS
                 sent = self._tries(partial(self._outbox.forward, seconds, self._bell), "relay")
                 if not (self._tries(self._tidy, "tidy") and sent):
                     self._pause(WAIT_SECONDS)
@@ -124,6 +125,7 @@ class Relay(threading.Thread):
         if self._clock.monotonic() - self._tidied_at < TIDY_SECONDS:
             return
         began = self._tidied_at = self._clock.monotonic()
-        while self._retention.tidy() and self._clock.monotonic() - began < TIDY_MOST_SECONDS:
-            pass
+        self._has_more = True
+        while self._has_more and self._clock.monotonic() - began < TIDY_MOST_SECONDS:
+            self._has_more = self._retention.tidy()
         self._sweeper.sweep()

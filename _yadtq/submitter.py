@@ -43,6 +43,12 @@ class Submitted:
         self.accepted += [each.id for each, _ in part if each.id not in problems]
         self.failure = self.failure or next(iter(problems.values()), None)
 
+    def merge(self, other: "Submitted") -> None:
+        """Adds what others have come to. The failure becomes one of its own: it will tell what was accepted here."""
+        self.accepted += other.accepted
+        if self.failure is None and other.failure is not None:
+            self.failure = type(other.failure)(other.failure.task_id, str(other.failure))
+
     def ids(self) -> list[str]:
         """What was accepted, when that is all. Raises the failure, with what was accepted all the same."""
         if self.failure is None:
@@ -128,7 +134,7 @@ class Submitter:
         messages = [(each.id, value, headers[header]) for each, value, header in unsent]
         try:
             sent = self._broker.publish_tasks(messages) if messages else []
-        except ServerUnreachable as error:
+        except Exception as error:  # any: what is registered must be published or taken back
             sent = [error] * len(unsent)
         unkept = [each for (each, _, _), error in zip(unsent, sent, strict=True) if error is not None]
         reason = next((error for error in sent if error is not None), None)
@@ -173,5 +179,8 @@ def _beside(publish: Callable[[Registered], Problems], registered: Registered) -
         except BaseException as error:  # it is raised where the result is asked for
             future.set_exception(error)
 
-    threading.Thread(target=run, name="publish").start()
+    try:
+        threading.Thread(target=run, name="publish").start()
+    except RuntimeError:  # the machine has no room for another one
+        run()
     return future

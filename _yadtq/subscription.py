@@ -36,8 +36,10 @@ class Subscription:
                 with self._guarded():
                     left = max(0.0, deadline - time.monotonic())
                     message = self._pubsub.get_message(timeout=0.0 if bell else left)
-                    if message is None and bell and not bell.hears(self._pubsub.connection._sock.fileno(), left):
-                        return None
+                    if message is None and bell:
+                        if not bell.hears(self._pubsub.connection._sock.fileno(), left):
+                            return None
+                        message = self._pubsub.get_message(timeout=REPLY_SECONDS)  # a part of it may be on its way
             except ServerUnreachable:
                 if cut:
                     raise
