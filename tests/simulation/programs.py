@@ -15,6 +15,7 @@ import _yadtq.consumer
 import _yadtq.event_log
 import _yadtq.inbox
 import _yadtq.incarnation
+import _yadtq.pool
 import _yadtq.recovery
 import _yadtq.relay
 import _yadtq.scripts
@@ -145,16 +146,17 @@ def installed(world: "World") -> Iterator[None]:
         return StageQueue(world)
 
     changes: list[Change] = [
-        (yadtq, "Pool", lambda handlers, size, post: SimulatedPool(world, size, post)),
+        (_yadtq.pool, "Pool", lambda handlers, size, post: SimulatedPool(world, size, post)),
         (yadtq, "Listener", StageListener),
         (yadtq, "SystemClock", lambda: world.stage),
+        (_yadtq.connections, "SystemClock", lambda: world.stage),
         (yadtq, "Log", lambda level: StageLog(world, world.stage.actor.process)),
         (yadtq, "consumer", lambda *given: SimulatedConsumer(world, *given)),
         (yadtq, "stopped_by_signals", contextlib.nullcontext),
         (yadtq, "secrets", chance),
         (yadtq, "socket", SimpleNamespace(gethostname=lambda: "host")),
         (yadtq, "os", SimpleNamespace(getpid=lambda: 1)),
-        (_yadtq.connections, "Relay", lambda *given: StageRelay(world, *given)),
+        (_yadtq.relay, "Relay", lambda *given: StageRelay(world, *given)),
         (_yadtq.relay, "SystemClock", lambda: world.stage),
         (_yadtq.relay, "ENTRY_SECONDS", PATIENCE_SECONDS),
         (_yadtq.recovery, "time", world.stage),
