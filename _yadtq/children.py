@@ -24,13 +24,15 @@ class Child:
     """What the pool knows of one child.
 
     slot: its place, once it is ready. condemned: number of the job for whose time limit it is being killed.
-    useful: it has ended a job, so its death is no sign of a fault that it was born with. shown: of its printed lines.
+    fault: for which it is being killed; is_doomed: the guard knows of that. useful: it has ended a job, so its death is
+    no sign of a fault that it was born with. shown: of its printed lines.
     """
 
     process: ChildProcess
     slot: Slot | None = None
     condemned: int = 0
     fault: str = ""
+    is_doomed: bool = False
     useful: bool = False
     shown: Shown = field(default_factory=Shown)
 
@@ -115,6 +117,12 @@ class Children:
                 slot.doomed = True
                 child.condemned = running.number
 
+    def stop_faulty(self) -> None:
+        """Has the children killed that have a fault, where the guard took no requests before."""
+        for child in self._living.values():
+            if child.fault and not child.is_doomed:
+                child.is_doomed = self._guarding.kill_child(child.process.number)
+
     # Births
 
     def expect(self, count: int, instant: float) -> None:
@@ -154,11 +162,11 @@ class Children:
 
     # What children say
 
-    def hear(self, child: Child) -> int:
+    def hear(self, child: Child, now: float) -> int:
         """Takes in a bounded part of what a child has told; returns how many packets."""
-        return self._hear(child, child.process.reports.heard())
+        return self._hear(child, child.process.reports.heard(), now)
 
-    def _hear(self, child: Child, told: Iterator[bytes]) -> int:
+    def _hear(self, child: Child, told: Iterator[bytes], now: float) -> int:
         taken = 0
         try:
             for packet in told:
@@ -166,8 +174,11 @@ class Children:
                 self._take(child, packet)
         except packets.BadPacket as error:
             # Only a handler that meddles with its process' descriptors, or uses them all up, can bring this about.
-            child.fault = f"was killed: what it sent cannot be read ({error})"
-            self._guarding.kill_child(child.process.number)
+            child.fault = child.fault or f"was killed: what it sent cannot be read ({error})"
+            if child.slot:  # what it has not begun is not lost with it, and it gets nothing more
+                child.slot.doomed = True
+                self.take_back(child.slot, now)
+            self.stop_faulty()
         return taken
 
     def hear_pipe(self, child: Child, pipe: int) -> bool:
@@ -232,11 +243,11 @@ class Children:
     # Deaths
 
     def bury(self, number: int, reason: str, now: float) -> None:
-        """Takes in the last words of a child that is dead, and says what came of its job."""
+        """Takes in the last words of a child that is dead, and says what came of its jobs."""
         child = self._living[number]
-        while self.hear(child):
+        while self.hear(child, now):
             continue
-        self._hear(child, child.process.reports.last_words())
+        self._hear(child, child.process.reports.last_words(), now)
         for stream, lines in child.process.rest_of_output():
             self._show_piped(child, stream, lines)
         reason = child.fault or reason
@@ -263,6 +274,9 @@ class Children:
             self.messages.append(Interrupted(placed.job, began_at, now, begun=True))
         else:
             self.messages.append(Crashed(placed.job, f"its process {reason}", began_at, now))
+        # It had begun others too when an outcome before theirs could not be read: nobody knows how far it came.
+        for further in list(child.slot.jobs)[1:] if child.slot else ():
+            self.messages.append(Interrupted(further.job, began_at, now, begun=True))
 
     def _note_idle_death(self, child: Child, reason: str) -> None:
         if not self._has_begun:

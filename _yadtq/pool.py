@@ -158,6 +158,7 @@ class Pool:
                 return IDLE_CHECK_SECONDS
             now = self._clock.monotonic()
             children.stop_expired(now)
+            children.stop_faulty()
             children.give_birth(now)
             children.slots.unblock()
             children.balance(now)

@@ -150,23 +150,25 @@ class ChildProcess:
     def __init__(self, number: int, setup: bytes) -> None:
         """Prepares sockets and pipes; the child's first packet will be `setup`. Raises OSError."""
         self.number = number
-        self._near, self._far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._near.setblocking(False)
-        # The child shares this mode: it waits for packets. Here each call says for itself that it does not.
-        self._far.setblocking(True)
-        self._starts = Starts()
-        self.reports = Reports(self._near)
         self.pipes: dict[int, int] = {}  # reading end → the child's descriptor
         self._write_ends: list[int] = []
         self._lines = {1: Lines(), 2: Lines()}
-        for descriptor in self._lines:
-            reading, writing = os.pipe2(os.O_CLOEXEC)
-            os.set_blocking(reading, False)
-            self.pipes[reading] = descriptor
-            self._write_ends.append(writing)
         self.handle = -1
-        self.is_ready = False
-        packets.send(self._near, setup)
+        with contextlib.ExitStack() as opened:
+            self._near, self._far = map(opened.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            self._near.setblocking(False)
+            # The child shares this mode: it waits for packets. Here each call says for itself that it does not.
+            self._far.setblocking(True)
+            self._starts = opened.enter_context(contextlib.closing(Starts()))
+            self.reports = opened.enter_context(contextlib.closing(Reports(self._near)))
+            opened.callback(self._close_descriptors)
+            for descriptor in self._lines:
+                reading, writing = os.pipe2(os.O_CLOEXEC)
+                os.set_blocking(reading, False)
+                self.pipes[reading] = descriptor
+                self._write_ends.append(writing)
+            packets.send(self._near, setup)
+            self._opened = opened.pop_all()
 
     @property
     def far_ends(self) -> tuple[int, ...]:
@@ -175,6 +177,7 @@ class ChildProcess:
 
     def handed_over(self) -> None:
         """The guard has the far ends; ours of the pipes would hide that the child has closed its own."""
+        self._starts.handed_over()
         while self._write_ends:
             os.close(self._write_ends.pop())
 
@@ -231,11 +234,12 @@ class ChildProcess:
 
     def close(self) -> None:
         """Closes every descriptor. The process must be dead."""
+        self._opened.close()
+
+    def _close_descriptors(self) -> None:
         self.handed_over()
         for pipe in list(self.pipes):
             self.close_pipe(pipe)
-        for each in (self._near, self._far, self._starts, self.reports):
-            each.close()
         if self.handle >= 0:
             os.close(self.handle)
             self.handle = -1

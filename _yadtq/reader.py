@@ -104,9 +104,12 @@ class Reader(threading.Thread):
 
     def _watch_child(self, child: Child) -> None:
         """Called in either thread, under the lock. What it adds here and below is called under the lock too."""
-        self._watch.add(child.process.reports.fileno(), CHILDREN_NEXT, partial(self.children.hear, child))
+        self._watch.add(child.process.reports.fileno(), CHILDREN_NEXT, partial(self._hear_child, child))
         for pipe in child.process.pipes:
             self._watch.add(pipe, PIPES_FIRST, partial(self._hear_pipe, child, pipe))
+
+    def _hear_child(self, child: Child) -> None:
+        self.children.hear(child, self._clock.monotonic())
 
     def _hear_pipe(self, child: Child, pipe: int) -> None:
         if not self.children.hear_pipe(child, pipe):

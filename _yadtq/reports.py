@@ -2,7 +2,8 @@
 
 A frame is a packet's length and the packet. Up to PIPE_BUF bytes it is one atomic write, from whatever thread or signal
 handler, so a process that dies leaves whole frames only; the pool reads many at once. A larger packet goes through the
-child's socket first, and a frame of length 0 then tells when its turn is.
+child's socket first, and a marker then tells when its turn is: length 0 and the packet's head. Between the two steps a
+signal handler may raise, and a forked copy may die: a packet without a marker comes with the next one that has one.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import select
 import socket
 import struct
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 from _yadtq import packets
@@ -19,6 +21,8 @@ _LENGTH = struct.Struct("<H")
 _MOST_FRAMED = select.PIPE_BUF - _LENGTH.size
 _BESIDE = _LENGTH.pack(0)
 _PIPE_BYTES = 65536
+# Most of those that came before their turn have a marker that is on its way; a few never get one.
+_MOST_EARLY = 1000
 
 
 class Telling:
@@ -36,7 +40,7 @@ class Telling:
             return
         with self._lock:
             packets.send(self._link, packet)
-            os.write(self._pipe, _BESIDE)
+            os.write(self._pipe, _BESIDE + packet[: packets.HEAD.size])
 
 
 class Reports:
@@ -51,6 +55,7 @@ class Reports:
         os.set_blocking(self._reading, False)  # the child, at the other end, waits
         self._receiver = packets.Receiver(link)
         self._part = b""
+        self._early: deque[bytes] = deque(maxlen=_MOST_EARLY)  # heads of packets that came before their turn
 
     @property
     def far_end(self) -> int:
@@ -73,10 +78,14 @@ class Reports:
                 if length > _MOST_FRAMED:
                     start = end  # nobody knows where the next frame begins
                     raise packets.BadPacket("it is longer than a frame can be")
-                if content + length > end:
+                frame_end = content + (length or packets.HEAD.size)
+                if frame_end > end:
                     break
-                start = content + length
-                yield data[content:start] if length else self._beside()
+                start = frame_end
+                if length:
+                    yield data[content:start]
+                else:
+                    yield from self._beside(data[content:start])
         finally:
             self._part = data[start:]
 
@@ -88,11 +97,21 @@ class Reports:
             except BlockingIOError:
                 return
 
-    def _beside(self) -> bytes:
-        try:
-            return self._receiver.receive()
-        except BlockingIOError as error:
-            raise packets.BadPacket("it announces a packet that was not sent") from error
+    def _beside(self, head: bytes) -> Iterator[bytes]:
+        """The packet with this head, after those before it; nothing when it came before its turn. Raises BadPacket."""
+        if head in self._early:
+            self._early.remove(head)
+            return
+        found = b""
+        while found != head:
+            try:
+                packet = self._receiver.receive()
+            except BlockingIOError as error:
+                raise packets.BadPacket("it announces a packet that was not sent") from error
+            found = packet[: packets.HEAD.size]
+            if found != head:
+                self._early.append(found)
+            yield packet
 
     def close(self) -> None:
         os.close(self._reading)

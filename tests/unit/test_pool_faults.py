@@ -33,7 +33,7 @@ def test_a_handler_that_holds_the_gil_disturbs_nobody(tmp_path: Path) -> None:
         ("ruin_links", (), "code 1"),
         ("garble_pipe", ("Zgarbage",), "cannot be read"),
         ("garble_pipe", ("\x09\x00Zgarbage1",), "cannot be read"),
-        ("garble_pipe", ("\x00\x00",), "cannot be read"),
+        ("garble_pipe", ("\x00\x00Onumbered",), "cannot be read"),
     ],
 )
 def test_a_child_that_dies_costs_its_own_job_only(task: str, args: tuple[Any, ...], reason: str) -> None:
@@ -43,6 +43,17 @@ def test_a_child_that_dies_costs_its_own_job_only(task: str, args: tuple[Any, ..
         assert isinstance(outcome, Crashed)
         assert reason in outcome.reason
         assert isinstance(driver.outcome(other), Ended)
+        assert driver.result("add", 1, 1) == 2
+
+
+def test_a_child_that_cannot_be_understood_dies_also_when_the_guard_takes_no_requests_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with running_pool(1) as driver:
+        guarding = driver.pool._started().guarding
+        kill_child, asked = guarding.kill_child, itertools.count()
+        monkeypatch.setattr(guarding, "kill_child", lambda number: next(asked) > 2 and kill_child(number))
+        assert isinstance(driver.outcome(driver.submit("garble_pipe", "Zgarbage")), Crashed)
         assert driver.result("add", 1, 1) == 2
 
 

@@ -1,8 +1,10 @@
 """Between a pool and one child, without a child: jobs and the right to begin them one way, reports the other."""
 
 import os
+import resource
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -67,6 +69,24 @@ def test_numbers_are_told_all_or_none(starts: Starts) -> None:
     assert starts.permit(numbers)
 
 
+def test_a_child_that_makes_its_end_wait_does_not_make_the_pool_wait(starts: Starts) -> None:
+    os.set_blocking(starts.far_end, True)
+    found: list[set[int]] = []
+    taking = threading.Thread(target=lambda: found.append(starts.take_back()), daemon=True)
+    taking.start()
+    taking.join(5.0)
+    assert found == [set()]
+
+
+def test_the_pool_takes_back_after_it_has_handed_over_the_end_of_the_child(starts: Starts) -> None:
+    permits = Permits(os.dup(starts.far_end))
+    starts.handed_over()
+    starts.permit([3, 4])
+    assert permits.next() == 3
+    assert starts.take_back() == {4}
+    os.close(permits._descriptor)
+
+
 def test_the_end_of_the_pool_is_the_end_of_the_numbers() -> None:
     starts = Starts()
     descriptor = os.dup(starts.far_end)
@@ -119,6 +139,44 @@ def test_a_packet_may_come_in_pieces(line: Line) -> None:
     assert found == [b"one", b"second", b"3"]
 
 
+def test_a_marker_may_come_in_pieces(line: Line) -> None:
+    large = packets.pack_note(packets.OUTCOME, 1, "x" * 10_000)
+    packets.send(line.far, large)
+    found: list[bytes] = []
+    for byte in struct.pack("<H", 0) + large[: packets.HEAD.size]:
+        assert found == []
+        os.write(line.reports.far_end, bytes([byte]))
+        found += line.reports.heard()
+    assert found == [large]
+
+
+@pytest.mark.parametrize("size", [10_000, 100_000])
+def test_a_large_packet_that_was_never_announced_comes_with_the_next_one(line: Line, size: int) -> None:
+    printed = packets.pack_printed(1, 1, ["x" * size])
+    outcomes = [packets.pack_note(packets.OUTCOME, number, "y" * size) for number in (1, 2)]
+    packets.send(line.far, printed)
+    line.telling.tell(outcomes[0])
+    assert list(line.reports.heard()) == [printed, outcomes[0]]
+    line.telling.tell(outcomes[1])
+    assert list(line.reports.heard()) == outcomes[1:]
+
+
+def test_a_marker_that_comes_after_its_packet_brings_no_other_before_its_turn(line: Line) -> None:
+    late, sooner, last = [packets.pack_note(packets.PRINTED, number, "x" * 10_000) for number in (1, 2, 3)]
+    packets.send(line.far, late)
+    line.telling.tell(sooner)  # a signal handler comes in between
+    os.write(line.reports.far_end, struct.pack("<H", 0) + late[: packets.HEAD.size])
+    line.telling.tell(b"small")
+    line.telling.tell(last)
+    assert list(line.reports.heard()) == [late, sooner, b"small", last]
+
+
+def test_a_marker_of_a_packet_that_was_not_sent_is_garbage(line: Line) -> None:
+    os.write(line.reports.far_end, struct.pack("<H", 0) + packets.pack_note(packets.OUTCOME, 1))
+    with pytest.raises(packets.BadPacket, match="was not sent"):
+        list(line.reports.heard())
+
+
 def test_what_comes_before_garbage_counts_and_what_comes_after_it_does_not(line: Line) -> None:
     line.telling.tell(b"good")
     os.write(line.reports.far_end, b"\xff\xffgarbage")
@@ -165,3 +223,27 @@ def test_of_many_large_jobs_as_many_are_handed_over_as_fit() -> None:
     assert 0 < sent < 300
     assert child.take_back() == set(range(1, sent + 1))
     child.close()
+
+
+def open_descriptors() -> set[str]:
+    with os.scandir("/proc/self/fd") as entries:
+        return {entry.name for entry in entries if os.path.exists(entry.path)}
+
+
+def test_a_child_that_finds_no_descriptor_free_leaves_none_open() -> None:
+    before, failures = open_descriptors(), 0
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit, child = 0, None
+    try:
+        while not child:
+            limit += 1
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            try:
+                child = ChildProcess(1, packets.pack_note(packets.SETUP, 0, "x" * packets.INLINE_BYTES))
+            except OSError:
+                failures += 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    child.close()
+    assert failures > 10
+    assert open_descriptors() == before
