@@ -13,6 +13,7 @@ from _yadtq.jobs import Crashed, Ended, Interrupted, Job, Lost, PoolMessage
 from _yadtq.pool import Pool
 from _yadtq.slots import GATHER_SECONDS
 from tests.support.pools import Driver, handlers, into, running_pool
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_no_descriptor_is_left_open() -> None:
                 job = driver.submit("leave", 1)
                 assert isinstance(driver.outcome(job), Crashed)
             driver.result("echo", "z" * 500_000)
-    assert opened() == before
+    eventually(lambda: opened() <= before, 10, "no more descriptors")  # other threads may open and close some
 
 
 def test_replaced_children_leave_no_descriptor_open(driver: Driver) -> None:
