@@ -51,7 +51,7 @@ chaos: $(VENV)/.dev ## Puts the queue through all faults and prints the figures,
 chaos-long: $(VENV)/.dev ## The same for hours, until it is stopped; goes on where it was
 	@$(BIN)/python -m tests.chaos --long $(CHAOS_ARGS)
 
-bench: $(VENV)/.dev ## Measures YADTQ beside other task queues, and writes docs/performance.md (40 minutes; BENCH_ARGS=--help)
+bench: $(VENV)/.dev ## Measures YADTQ beside other task queues, and writes docs/performance.md (half an hour; BENCH_ARGS=--help)
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 lint: $(VENV)/.dev ## Checks format, style and types

@@ -1,7 +1,7 @@
 """The benchmark: python -m benchmarks [--rows 1 3] [--rounds 1] [--small] [--documents]
 
 Measures every row of the table of goals on this machine, with servers of its own, beside other task queues that are
-installed from PyPI, each into an environment of its own. A full run takes about 40 minutes on two cores and writes
+installed from PyPI, each into an environment of its own. A full run takes about half an hour on two cores and writes
 benchmarks/results/latest.json and the generated part of docs/performance.md with its pictures; anything less is only
 printed.
 """
