@@ -14,6 +14,7 @@ from typing import Any
 import hiredis
 
 from _yadtq.scripts import LUA, PARTS, script
+from tests.support.front import Front
 
 CHUNK = 1 << 18
 # They are about the connection, and change nothing.
@@ -52,7 +53,7 @@ class _Talk:
         return message, raw
 
 
-class RecordingProxy:
+class RecordingProxy(Front):
     """Stands before a Redis. Requests pass it one at a time, so that what it has recorded is what happened, in order.
 
     A request that waits in Redis (XREAD with BLOCK) lets others pass; it is recorded, without waiting, when it is
@@ -63,25 +64,9 @@ class RecordingProxy:
         self.calls: list[Call] = []
         self._upstream = ("127.0.0.1", redis_port)
         self._turn = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, name="recording-proxy", daemon=True).start()
+        super().__init__("recording-proxy")
 
-    def close(self) -> None:
-        """Takes no more connections; those there are end with their programs."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return  # closed
-            threading.Thread(target=self._serve, args=(client,), name="recording-proxy-client", daemon=True).start()
-
-    def _serve(self, accepted: socket.socket) -> None:
+    def serve(self, accepted: socket.socket) -> None:
         with accepted, socket.create_connection(self._upstream) as connected:
             client, server = _Talk(accepted), _Talk(connected)
             with contextlib.suppress(OSError):

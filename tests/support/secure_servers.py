@@ -5,7 +5,6 @@ import selectors
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from local.kafka_server import KafkaServer
 from local.ports import free_port
 from local.redis_server import RedisServer
 from tests.support.certificates import Certificates
+from tests.support.front import Front
 from tests.support.servers import JARS
 
 CHUNK = 1 << 16
@@ -134,32 +134,16 @@ def secure_redis(folder: Path, certificates: Certificates, password: str) -> Sec
     return SecureRedis(Place(folder / "redis", folder / "redis.log", free_port()), certificates, password)
 
 
-class TlsFront:
+class TlsFront(Front):
     """Takes TLS connections on `port` of loopback and carries what is in them to a server that knows no TLS."""
 
     def __init__(self, upstream: tuple[str, int], certificates: Certificates) -> None:
         self._upstream = upstream
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificates.server)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, name="tls-front", daemon=True).start()
+        super().__init__("tls-front")
 
-    def close(self) -> None:
-        """Takes no more connections; those that there are end with the server."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                accepted, _ = self._listener.accept()
-            except OSError:  # closed
-                return
-            threading.Thread(target=self._serve, args=(accepted,), name="tls-connection", daemon=True).start()
-
-    def _serve(self, accepted: socket.socket) -> None:
+    def serve(self, accepted: socket.socket) -> None:
         """A handshake that fails, or a connection that breaks, is the client's to notice."""
         with accepted, contextlib.suppress(OSError):
             accepted.settimeout(10)

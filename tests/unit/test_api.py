@@ -1,14 +1,12 @@
 """The library as a program sees it, on servers that fail as the test wants: what a submission may come to."""
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 import yadtq
-from _yadtq.broker import Broker
 from _yadtq.messages import PART_TASKS
-from _yadtq.store import Store
 from tests.support.failing_servers import DOWN, FakeBroker, FakeStore
 from tests.support.waiting import eventually
 from yadtq import (
@@ -28,21 +26,6 @@ from yadtq import (
     registered_tasks,
     task,
 )
-
-
-@pytest.fixture
-def broker() -> FakeBroker:
-    return FakeBroker()
-
-
-@pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
-
-
-@pytest.fixture
-def client(broker: FakeBroker, store: FakeStore) -> TaskClient:
-    return TaskClient(broker=cast(Broker, broker), result_store=cast(Store, store))
 
 
 def calls(*ids: str) -> Iterable[Call]:

@@ -2,14 +2,12 @@
 
 import threading
 from collections.abc import Sequence
-from typing import cast
 
 import pytest
 
 from _yadtq import gathering
-from _yadtq.broker import Broker
 from _yadtq.messages import PART_TASKS, Submission
-from _yadtq.store import Registration, Store
+from _yadtq.store import Registration
 from tests.support.failing_servers import DOWN, FakeBroker, FakeStore
 from tests.support.waiting import eventually
 from yadtq import (
@@ -21,21 +19,6 @@ from yadtq import (
     TaskIdConflict,
     WaitTimeout,
 )
-
-
-@pytest.fixture
-def broker() -> FakeBroker:
-    return FakeBroker()
-
-
-@pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
-
-
-@pytest.fixture
-def client(broker: FakeBroker, store: FakeStore) -> TaskClient:
-    return TaskClient(broker=cast(Broker, broker), result_store=cast(Store, store))
 
 
 @pytest.fixture

@@ -2,33 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import cast
 
 import pytest
 
-from _yadtq.broker import Broker
 from _yadtq.messages import PART_TASKS
-from _yadtq.store import Store
 from tests.support.failing_servers import FakeBroker, FakeStore
 from tests.support.waiting import eventually
 from yadtq import Call, SubmissionUnknown, TaskClient, TaskIdConflict, WaitTimeout
 
 PATIENCE = 10.0
-
-
-@pytest.fixture
-def broker() -> FakeBroker:
-    return FakeBroker()
-
-
-@pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
-
-
-@pytest.fixture
-def client(broker: FakeBroker, store: FakeStore) -> TaskClient:
-    return TaskClient(broker=cast(Broker, broker), result_store=cast(Store, store))
 
 
 @pytest.fixture
