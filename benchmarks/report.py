@@ -128,22 +128,23 @@ def _figure(read: Mapping[str, object]) -> Figure:
 
 
 def _about_line(about: Mapping[str, object]) -> str:
-    versions = about["versions"]
-    assert isinstance(versions, Mapping)
-    named = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
-        f"{about['date']} UTC, {about['cores']} cores ({about['processor']}), Python {about['python']}, {named}; "
+        f"{about['date']} UTC, {about['cores']} cores ({about['processor']}), "
+        f"Python {about['python']}, {_versions(about['versions'])}; "
         f"rounds: {about['rounds']}, load before: {about['load_before']}."
     )
 
 
 def _peers_line(about: Mapping[str, object]) -> str:
-    peers = about["peers"]
-    assert isinstance(peers, Mapping)
-    named = ", ".join(f"{name} {version}" for name, version in peers.items())
+    named = _versions(about["peers"])
     return (
         f"The others, each with a Redis of its own that has no setting: {named}. How each was set: `benchmarks/peers/`."
     )
+
+
+def _versions(packages: object) -> str:
+    assert isinstance(packages, Mapping)
+    return ", ".join(f"{name} {version}" for name, version in packages.items())
 
 
 def shown(value: float) -> str:
